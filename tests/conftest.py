@@ -1,0 +1,43 @@
+"""Shared fixtures: one real broker for all system tests, and names of their own for each of them."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+
+from streams.config import Settings
+from streams.runtime.broker import LocalBroker
+
+_counter = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[LocalBroker]:
+    """A real Apache Kafka on a free port; without Java or Maven the tests fail and say what to install."""
+    with LocalBroker() as broker:
+        yield broker
+
+
+def private_settings(bootstrap: str, base: Settings | None = None, **kafka: object) -> Settings:
+    """Return settings whose topics and groups nobody else uses; ``kafka`` replaces fields of that section."""
+    base = base or Settings()
+    name = f"t{os.getpid()}-{next(_counter)}"
+    section = msgspec.structs.replace(
+        base.kafka,
+        bootstrap=bootstrap,
+        group_prefix=name,
+        internal_prefix=name,
+        requests_topic=f"{name}.requests",
+        alerts_topic=f"{name}.alerts",
+        dead_letters_topic=f"{name}.requests.dlq",
+        **kafka,
+    )
+    return msgspec.structs.replace(base, kafka=section)
+
+
+@pytest.fixture
+def make_settings(kafka: LocalBroker) -> Callable[..., Settings]:
+    """Make settings for the shared broker, with topics and groups of their own at each call."""
+    return lambda base=None, **fields: private_settings(kafka.bootstrap, base, **fields)
