@@ -26,6 +26,11 @@ class Kafka(Struct, frozen=True, forbid_unknown_fields=True):
     request_partitions: Positive = 4
     sighting_partitions: Positive = 4
     replication_factor: Positive = 1
+    requests_retention_ms: Positive = 7 * 86_400_000
+    internal_retention_ms: Positive = 3 * 86_400_000
+    alerts_retention_ms: Positive = 90 * 86_400_000
+    dead_letters_retention_ms: Positive = 14 * 86_400_000
+    max_record_bytes: Annotated[int, Meta(ge=1_000_000)] = 4_000_000
     session_timeout_s: Positive = 10
     batch_max_events: Positive = 500
     fetch_max_bytes: Positive = 1 << 20
