@@ -1,0 +1,50 @@
+"""Store River's running mean and variance, and the Gaussian scorer that is built on them."""
+
+from typing import Any
+
+from river.anomaly import GaussianScorer
+from river.stats import Mean, Var
+
+from .checked import Dump, count, real, sequence
+
+
+def dump_mean(model: Mean) -> Dump:
+    """Return (sum of weights, mean)."""
+    return (model.n, model._mean)
+
+
+def load_mean(values: object) -> Mean:
+    """Rebuild from `dump_mean`; raises `StateError`."""
+    n, mean = sequence(values, 2, "Mean")
+    model = Mean()
+    model.n, model._mean = real(n, "Mean", 0), real(mean, "Mean")
+    return model
+
+
+def dump_var(model: Var) -> Dump:
+    """Return (ddof, sum of weights, mean, sum of squared deviations)."""
+    return (model.ddof, model.mean.n, model.mean._mean, model._S)
+
+
+def load_var(values: object) -> Var:
+    """Rebuild from `dump_var`; raises `StateError`."""
+    ddof, n, mean, squares = sequence(values, 4, "Var")
+    model = Var(count(ddof, "Var", 0, 2))
+    model.mean, model._S = load_mean((n, mean)), real(squares, "Var", 0)
+    return model
+
+
+def dump_gaussian_scorer(model: Any) -> Dump:
+    """Return (grace period, sum of weights, mean, sum of squared deviations); refuses one with a window."""
+    if model.window_size:
+        raise ValueError("a GaussianScorer over a window cannot be stored")
+    var = model.gaussian._var
+    return (model.grace_period, var.mean.n, var.mean._mean, var._S)
+
+
+def load_gaussian_scorer(values: object) -> Any:
+    """Rebuild from `dump_gaussian_scorer`; raises `StateError`."""
+    grace_period, n, mean, squares = sequence(values, 4, "GaussianScorer")
+    model: Any = GaussianScorer(grace_period=count(grace_period, "GaussianScorer"))  # type: ignore[no-untyped-call]
+    model.gaussian._var = load_var((1, n, mean, squares))
+    return model
