@@ -72,7 +72,6 @@ class Campaigns(Struct, frozen=True, forbid_unknown_fields=True):
 
     false_cases_per_day: Annotated[float, Meta(gt=0)] = 0.1  # the alert budget
     close_after_ms: Positive = 24 * 3_600_000
-    checkpoint_s: Positive = 5
 
 
 class State(Struct, frozen=True, forbid_unknown_fields=True):

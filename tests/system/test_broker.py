@@ -5,28 +5,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from support import until
 
 from streams.errors import BrokerError
 from streams.runtime.broker import LocalBroker, command_line
 
 pytestmark = pytest.mark.system
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> bool:
-    """Poll until the condition holds or the time is over."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_records_survive_a_killed_broker(tmp_path: Path):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from support import until
 
 from streams.config import Settings
 from streams.runtime.kafka_client import reach
@@ -81,9 +82,8 @@ def test_a_topic_that_cannot_be_written_is_found(make_settings: Callable[..., Se
     for future in admin.incremental_alter_configs([resource]).values():
         future.result(20)
 
-    assert [(name, "wrong", "min.insync.replicas")] == [
-        (each.topic, each.level, each.what) for each in check_topics(settings, admin)
-    ]
+    expected = [(name, "wrong", "min.insync.replicas")]
+    assert until(lambda: expected == [(each.topic, each.level, each.what) for each in check_topics(settings, admin)])
 
 
 def test_more_retention_than_needed_is_fine(make_settings: Callable[..., Settings]):
