@@ -5,11 +5,13 @@ from typing import Any
 from river.anomaly import GaussianScorer
 from river.stats import Mean, Var
 
+from streams.errors import StateError
+
 from .checked import Dump, count, real, sequence
 
 
 def dump_mean(model: Mean) -> Dump:
-    """Return (sum of weights, mean)."""
+    """Return (observations, mean); update it with unit weights only."""
     return (model.n, model._mean)
 
 
@@ -18,11 +20,13 @@ def load_mean(values: object) -> Mean:
     n, mean = sequence(values, 2, "Mean")
     model = Mean()
     model.n, model._mean = real(n, "Mean", 0), real(mean, "Mean")
+    if model.n < 1 and (model.n or model._mean):
+        raise StateError("stored Mean has a value but no observation")  # the next update would round below zero
     return model
 
 
 def dump_var(model: Var) -> Dump:
-    """Return (ddof, sum of weights, mean, sum of squared deviations)."""
+    """Return (ddof, observations, mean, sum of squared deviations)."""
     return (model.ddof, model.mean.n, model.mean._mean, model._S)
 
 
@@ -31,11 +35,13 @@ def load_var(values: object) -> Var:
     ddof, n, mean, squares = sequence(values, 4, "Var")
     model = Var(count(ddof, "Var", 0, 2))
     model.mean, model._S = load_mean((n, mean)), real(squares, "Var", 0)
+    if model._S and not model.n:
+        raise StateError("stored Var has a value but no observation")
     return model
 
 
 def dump_gaussian_scorer(model: Any) -> Dump:
-    """Return (grace period, sum of weights, mean, sum of squared deviations); refuses one with a window."""
+    """Return (grace period, observations, mean, sum of squared deviations); refuses one with a window."""
     if model.window_size:
         raise ValueError("a GaussianScorer over a window cannot be stored")
     var = model.gaussian._var
