@@ -1,6 +1,5 @@
 """``stillwatch kafka``: a real broker on this machine, for development and the demo."""
 
-import shutil
 from pathlib import Path
 
 import click
@@ -11,8 +10,9 @@ from streams.commands.options import JSON, echo_json
 from streams.config import Kafka
 from streams.errors import BrokerError
 from streams.files import state_dir
-from streams.runtime import broker
-from streams.runtime.broker import LocalBroker, Running
+from streams.runtime import broker_process
+from streams.runtime.broker import LocalBroker
+from streams.runtime.broker_process import Running
 
 DEFAULT_PORT = int(Kafka().bootstrap.rsplit(":", 1)[1])
 DATA = click.option(
@@ -39,7 +39,7 @@ def up(port: int | None, data_dir: Path | None, as_json: bool) -> None:
     while it runs, this only prints the address.
     """
     folder = _folder(data_dir)
-    running = broker.running(folder)
+    running = broker_process.running(folder)
     if running and port not in (None, 0, running.port):
         raise BrokerError(
             f"A broker already runs from {folder}, on port {running.port} (process {running.pid}).\n"
@@ -47,7 +47,7 @@ def up(port: int | None, data_dir: Path | None, as_json: bool) -> None:
         )
     if running is None:
         LocalBroker(DEFAULT_PORT if port is None else port, folder).start(detach=True)
-        running = broker.running(folder)
+        running = broker_process.running(folder)
     if running is None:
         raise BrokerError(f"The broker ended right after its start; see {folder / 'broker.log'}.")
     if as_json:
@@ -62,11 +62,10 @@ def up(port: int | None, data_dir: Path | None, as_json: bool) -> None:
 def down(data_dir: Path | None, keep: bool) -> None:
     """Stop the broker and remove its data."""
     folder = _folder(data_dir)
-    stopped = broker.stop(folder)
+    stopped = broker_process.stop(folder)
     click.echo(f"stopped {stopped.bootstrap} (process {stopped.pid})" if stopped else f"no broker runs from {folder}")
-    if not keep and (folder / "server.properties").exists():  # never remove a folder that is not a broker's
-        shutil.rmtree(folder)
-        click.echo(f"removed {folder}")
+    if not keep and broker_process.remove(folder):
+        click.echo(f"removed its data in {folder}")
 
 
 @kafka.command()
@@ -76,7 +75,7 @@ def down(data_dir: Path | None, keep: bool) -> None:
 def status(ctx: click.Context, data_dir: Path | None, as_json: bool) -> None:
     """Say whether the broker runs, where, and with which topics. Exit 1 if it does not answer."""
     folder = _folder(data_dir)
-    running = broker.running(folder)
+    running = broker_process.running(folder)
     topics = _topics(running) if running else None
     if as_json:
         echo_json(

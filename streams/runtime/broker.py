@@ -5,7 +5,6 @@ acknowledged, and whoever can open a port on this machine can read and write all
 """
 
 import atexit
-import os
 import shutil
 import signal
 import socket
@@ -21,13 +20,12 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from streams.errors import BrokerError
+from streams.runtime.broker_process import OURS, STOP_TIMEOUT_S, Running, claim, tail
 from streams.runtime.kafka_jars import find_java, jars_dir, kafka_version, say
-from streams.runtime.ports import free_ports, port_owner, port_taken
+from streams.runtime.ports import HOST, free_ports, port_owner, port_taken
 
-HOST = "127.0.0.1"
 HEAP_MB = 512  # measured: 370 MB resident with one topic; the default of 1 GB gains nothing on one node
 START_TIMEOUT_S = 60.0  # measured: 4 s on two idle cores; a busy CI machine takes several times that
-STOP_TIMEOUT_S = 20.0
 CLUSTER_ID = "c3RpbGx3YXRjaC1sb2NhbA"  # 16 bytes in base64, as StorageTool wants it
 
 PROPERTIES = {
@@ -69,19 +67,6 @@ appender.out.layout.pattern = %d{ISO8601} %p %m (%c)%n
 """
 
 
-class Running(msgspec.Struct, frozen=True):
-    """What `broker.json` in the data folder says of a broker that was started from it."""
-
-    pid: int
-    port: int
-    version: str
-
-    @property
-    def bootstrap(self) -> str:
-        """The address to give to clients."""
-        return f"{HOST}:{self.port}"
-
-
 class LocalBroker:
     """One broker, started by `start` or on entering the context, gone on leaving it.
 
@@ -101,7 +86,7 @@ class LocalBroker:
         report: Callable[[str], None] = say,
     ) -> None:
         self._temporary = data_dir is None
-        self.data_dir = data_dir or Path(tempfile.gettempdir())  # replaced at the start
+        self._data_dir = data_dir
         self.port = port
         self._any_port = port == 0
         self._extra = dict(properties or {})
@@ -116,6 +101,13 @@ class LocalBroker:
         return f"{HOST}:{self.port}"
 
     @property
+    def data_dir(self) -> Path:
+        """The folder of data and log; raises `BrokerError` if it is temporary and the broker does not run."""
+        if self._data_dir is None:
+            raise BrokerError("The local broker has not been started.")
+        return self._data_dir
+
+    @property
     def pid(self) -> int:
         """The process id of the broker; raises `BrokerError` if it was not started."""
         return self._child().pid
@@ -127,9 +119,9 @@ class LocalBroker:
         """
         java, jars = find_java(), jars_dir(self._report)
         if self._temporary:
-            self.data_dir = Path(tempfile.mkdtemp(prefix="stillwatch-kafka-"))
-        self.data_dir = self.data_dir.resolve()
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+            self._data_dir = Path(tempfile.mkdtemp(prefix="stillwatch-kafka-"))
+        self._data_dir = self.data_dir.resolve()
+        claim(self.data_dir)
         try:
             self._prepare(java, jars)
             self._launch(java, jars, detach)
@@ -150,10 +142,12 @@ class LocalBroker:
                 self._process.wait()
             self._process = None
         self._unwatch()
-        (self.data_dir / "broker.json").unlink(missing_ok=True)
         atexit.unregister(self.stop)
-        if self._temporary and self.data_dir.name.startswith("stillwatch-kafka-"):
-            shutil.rmtree(self.data_dir, ignore_errors=True)
+        if self._temporary and self._data_dir is not None:
+            shutil.rmtree(self._data_dir, ignore_errors=True)
+            self._data_dir = None
+        elif self._data_dir is not None:
+            (self._data_dir / "broker.json").unlink(missing_ok=True)
 
     def kill(self) -> None:
         """Kill the broker as a crash would (SIGKILL); its data stays for `restart`."""
@@ -209,7 +203,7 @@ class LocalBroker:
             "log.dirs": str(self.data_dir / "log"),
         }
         lines = [f"{name}={value}" for name, value in (properties | self._extra).items()]
-        (self.data_dir / "server.properties").write_text("\n".join(lines) + "\n")
+        (self.data_dir / "server.properties").write_text("\n".join([OURS, *lines]) + "\n")
         (self.data_dir / "log4j2.properties").write_text(LOG4J)
         if not (self.data_dir / "log" / "meta.properties").exists():
             self._format(java, jars)
@@ -293,52 +287,3 @@ def wait_until_up(
                 pass
         time.sleep(0.05)
     raise BrokerError(f"Kafka did not answer at {bootstrap} within {timeout_s:.0f} s; the end of {log}:\n{tail(log)}")
-
-
-def tail(log: Path, lines: int = 12) -> str:
-    """Return the last lines of a log file, indented; empty if there is none."""
-    try:
-        text = log.read_text(errors="replace")
-    except OSError:
-        return ""
-    return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
-
-
-def running(data_dir: Path) -> Running | None:
-    """Return the broker that runs from this folder, None if there is none.
-
-    A process id that was given to another program since is recognised by its command line.
-    """
-    try:
-        found = msgspec.json.decode((data_dir / "broker.json").read_bytes(), type=Running)
-    except (OSError, msgspec.MsgspecError):
-        return None
-    return found if str(data_dir.resolve() / "server.properties") in command_line(found.pid) else None
-
-
-def command_line(pid: int) -> str:
-    """Return the command line of a process, empty if it is gone."""
-    proc = Path("/proc", str(pid), "cmdline")
-    if Path("/proc/self").exists():
-        try:
-            return proc.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            return ""
-    done = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)  # noqa: S603, S607
-    return done.stdout
-
-
-def stop(data_dir: Path) -> Running | None:
-    """Stop the broker that runs from this folder, by force if need be; return what was stopped."""
-    found = running(data_dir)
-    if found is None:
-        return None
-    for number, timeout_s in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, STOP_TIMEOUT_S)):
-        os.kill(found.pid, number)
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            if running(data_dir) is None:
-                (data_dir / "broker.json").unlink(missing_ok=True)
-                return found
-            time.sleep(0.05)
-    raise BrokerError(f"Kafka (process {found.pid}) does not end.")

@@ -13,7 +13,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from support import until
 
 from streams.errors import BrokerError
-from streams.runtime.broker import LocalBroker, command_line
+from streams.runtime.broker import LocalBroker
+from streams.runtime.broker_process import command_line
 
 pytestmark = pytest.mark.system
 
