@@ -1,0 +1,242 @@
+"""``stillwatch simulate``: traffic with known truth, to a file or to a topic."""
+
+import datetime as dt
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from streams.errors import InputError
+
+
+def _start(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """Read an ISO 8601 time (UTC unless it says otherwise) as ms since the epoch."""
+    if value is None:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no ISO 8601 time such as 2026-09-10T07:00") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return int(moment.timestamp() * 1_000)
+
+
+@contextmanager
+def _progress(expected: int, quiet: bool) -> Iterator[Callable[[int], object]]:
+    """Show a bar on a terminal, a plain line now and then elsewhere, nothing if quiet; all on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda events: None
+    elif console.is_terminal:
+        columns = (
+            TextColumn("simulating"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("events"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task("simulating", total=expected)
+            yield lambda events: progress.advance(task, events)
+    else:
+        done, shown = 0, time.monotonic()
+
+        def report(events: int) -> None:
+            nonlocal done, shown
+            done += events
+            if time.monotonic() - shown > 10:
+                shown = time.monotonic()
+                click.echo(f"{done:,} of about {expected:,} events", err=True)
+
+        yield report
+
+
+@click.command()
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed and options, same bytes.")
+@click.option("--accounts", type=click.IntRange(1), default=2_000, show_default=True, help="Benign accounts.")
+@click.option(
+    "--hours", type=click.FloatRange(0, min_open=True), default=6.0, show_default=True, help="Event time covered."
+)
+@click.option("--start", callback=_start, metavar="TIME", help="First moment, ISO 8601.  [default: 2026-09-10T09:00Z]")
+@click.option(
+    "--activity",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Factor on benign rates.",
+)
+@click.option(
+    "--campaigns",
+    "mix",
+    type=click.Choice(["none", "default", "all"]),
+    help="A mix of shapes.  [default: default, or none with --campaign]",
+)
+@click.option(
+    "--campaign", "specs", multiple=True, metavar="SHAPE[:KEY=VALUE,...]", help="Add one campaign; repeatable."
+)
+@click.option(
+    "--prompts",
+    type=click.Choice(["fingerprints", "text"]),
+    default="fingerprints",
+    show_default=True,
+    help="What an event tells of its prompt.",
+)
+@click.option(
+    "--release", type=click.FloatRange(0), metavar="HOURS", help="Release a new model so long after the start."
+)
+@click.option("--late", type=click.FloatRange(0, 1), default=0.0, help="Share of events 1 to 60 min late.")
+@click.option("--reordered", type=click.FloatRange(0, 1), default=0.0, help="Share of events up to 3 s out of order.")
+@click.option("--duplicates", type=click.FloatRange(0, 1), default=0.0, help="Share of events that come twice.")
+@click.option(
+    "--hot-partition", type=click.FloatRange(0, 1), default=0.0, help="Share of the traffic on one partition."
+)
+@click.option(
+    "--partitions", type=click.IntRange(1), default=4, show_default=True, help="Partitions, for --hot-partition."
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write events to this file: .jsonl, .jsonl.gz or .jsonl.zst.",
+)
+@click.option(
+    "--truth", type=click.Path(dir_okay=False, path_type=Path), help="Write what really happened to this file."
+)
+@click.option(
+    "--topic",
+    is_flag=False,
+    flag_value="",
+    metavar="[NAME]",
+    help="Produce to a topic.  [default name: the setting kafka.requests_topic]",
+)
+@click.option("--bootstrap", metavar="HOST:PORT", help="Kafka's address.  [default: the setting kafka.bootstrap]")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0, min_open=True),
+    help="Event time per wall time for --topic; as fast as possible without it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--list", "listing", is_flag=True, help="List the shapes and benign kinds, and end.")
+def simulate(**options: Any) -> None:
+    """Make traffic with known truth: benign accounts of many kinds and the campaigns you ask for.
+
+    \b
+    stillwatch simulate --out traffic.jsonl.zst --truth truth.json
+    stillwatch simulate --campaign hydra:share=0.05,accounts=300 --campaign reseller --out traffic.jsonl --truth truth.json
+    stillwatch simulate --topic --speed 600
+    """
+    from streams.simulator.generate import Simulation
+
+    if options["listing"]:
+        _list()
+        return
+    out, topic = options["out"], options["topic"]
+    if (out is None) == (topic is None):
+        raise click.UsageError("give either --out FILE or --topic [NAME]")
+    if options["speed"] is not None and topic is None:
+        raise click.UsageError("--speed needs --topic")
+    for path in (out, options["truth"]):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise InputError(f"there is no folder {path.parent} for {path.name}")
+    began = time.monotonic()
+    run = Simulation(_plan(options))
+    with _progress(round(run.expected_events), options["as_json"]) as report:
+        if out is not None:
+            from streams.simulator.sinks import write_file
+
+            events = write_file(run, out, report)
+        else:
+            events = _to_topic(run, topic, options, report)
+    if options["truth"] is not None:
+        run.truth.write(options["truth"])
+    _summary(run, events, time.monotonic() - began, options["as_json"])
+
+
+def _plan(options: dict[str, Any]) -> Any:
+    from streams.simulator.campaigns import DEFAULTS, parse
+    from streams.simulator.plan import START_MS, Disturbances, Plan, campaigns
+
+    mix = options["mix"] or ("none" if options["specs"] else "default")
+    return Plan(
+        seed=options["seed"],
+        accounts=options["accounts"],
+        hours=options["hours"],
+        start_ms=START_MS if options["start"] is None else options["start"],
+        activity=options["activity"],
+        campaigns=campaigns(mix) + tuple(parse(text, DEFAULTS) for text in options["specs"]),
+        prompts=options["prompts"],
+        release_h=options["release"],
+        disturbances=Disturbances(
+            options["late"],
+            options["reordered"],
+            options["duplicates"],
+            options["hot_partition"],
+            options["partitions"],
+        ),
+    )
+
+
+def _to_topic(run: Any, topic: str, options: dict[str, Any], report: Callable[[int], object]) -> int:
+    from streams.config import Settings
+    from streams.simulator.sinks import produce
+
+    kafka = Settings().kafka
+    try:
+        return produce(
+            run,
+            topic or kafka.requests_topic,
+            {"bootstrap.servers": options["bootstrap"] or kafka.bootstrap},
+            report,
+            options["speed"],
+        )
+    except KeyboardInterrupt:
+        raise click.Abort from None
+
+
+def _summary(run: Any, events: int, seconds: float, as_json: bool) -> None:
+    truth = run.truth
+    if as_json:
+        found = {
+            "events": events,
+            "exchanges": truth.events,
+            "benign_exchanges": truth.benign_exchanges,
+            "accounts": sum(len(p.accounts) for p in run.populations),
+            "start_ms": truth.start_ms,
+            "end_ms": truth.end_ms,
+            "seconds": round(seconds, 2),
+            "events_per_s": round(events / max(seconds, 1e-9)),
+            "campaigns": [
+                {"id": c.id, "shape": c.shape, "category": c.category, "accounts": len(c.accounts), "exchanges": c.exchanges,
+                 "cover": c.cover, "answered": len(c.answered_ms)}
+                for c in truth.campaigns
+            ],
+            "benign": {k.kind: {"accounts": len(k.accounts), "exchanges": k.exchanges} for k in truth.benign},
+        }  # fmt: skip
+        click.echo(json.dumps(found))
+        return
+    click.echo(f"{events:,} events of {sum(len(p.accounts) for p in run.populations):,} accounts in {seconds:.1f} s")
+    for c in truth.campaigns:
+        cover = f", {c.cover:,} cover" if c.cover else ""
+        click.echo(f"  {c.id}: {c.category}, {len(c.accounts):,} accounts, {c.exchanges:,} exchanges{cover}")
+    if sys.stdout.isatty() and not truth.campaigns:
+        click.echo("  no campaigns: every alert on this traffic is a false one")
+
+
+def _list() -> None:
+    from streams.simulator.campaigns import SHAPES
+    from streams.simulator.kinds import KINDS
+
+    click.echo("campaign shapes (accounts, exchanges per account and day):")
+    for name, shape in SHAPES.items():
+        click.echo(f"  {name:<18} {shape.default.accounts:>5} {shape.default.per_day:>8,.0f}")
+    click.echo("benign kinds (share of accounts; * = hard negative):")
+    for kind in KINDS:
+        click.echo(f"  {kind.name:<18} {kind.share:>6.1%} {'*' if kind.hard else ''}")

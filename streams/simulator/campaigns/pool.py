@@ -1,0 +1,61 @@
+"""The accounts of a campaign: drawn like anybody's, except for what a pool's operator shares among some of them."""
+
+import numpy as np
+
+from streams.simulator import infra
+from streams.simulator.accounts import API, CHAT, CODE, Draft, draft
+from streams.simulator.campaigns.spec import CampaignSpec
+
+STYLE_SHARES = (0.3, 0.35, 0.35)  # chat, code, api: near the benign mix by exchanges
+PAYMENT_SHARED, DEVICE_SHARED, EXIT_SHARED, DOMAIN_SHARED = 0.6, 0.3, 0.75, 0.15
+
+
+def _groups(rng: np.random.Generator, n: int, share: float, low: int, high: int) -> list[list[int]]:
+    """Cut a random share of n accounts into groups of ``low`` to ``high``."""
+    chosen = rng.permutation(n)[: int(n * share)].tolist()
+    groups = []
+    while len(chosen) >= 2:
+        size = int(rng.integers(low, high + 1))
+        groups.append(chosen[:size])
+        chosen = chosen[size:]
+    return groups
+
+
+def operate(rng: np.random.Generator, drafts: list[Draft], spec: CampaignSpec) -> None:
+    """Let one operator run the accounts: cards, devices, mail domains and proxy exits, each shared by some only."""
+    n = len(drafts)
+    if not spec.evades("split_payment"):
+        for group in _groups(rng, n, PAYMENT_SHARED, 3, 12):
+            card = infra.opaque(rng, "pm_")
+            for i in group:
+                drafts[i].payment = card
+    if not spec.evades("clean"):
+        for group in _groups(rng, n, DEVICE_SHARED, 3, 8):
+            device = infra.opaque(rng, "dev_")
+            for i in group:
+                drafts[i].device = device
+        for group in _groups(rng, n, DOMAIN_SHARED, 4, 15):
+            domain = infra.company_domain(rng)
+            for i in group:
+                drafts[i].domain = domain
+    if not spec.evades("own_networks"):
+        kinds = ("home", "home", "cloud", "cloud", "vpn", "mobile")
+        exits = [
+            infra.network(rng, kinds[int(rng.integers(len(kinds)))], infra.country(rng)) for _ in range(max(4, n // 6))
+        ]
+        for i in rng.permutation(n)[: int(n * EXIT_SHARED)].tolist():
+            taken = rng.integers(len(exits), size=2).tolist()
+            drafts[i].networks = [*[exits[j] for j in taken], *drafts[i].networks[:1]]
+
+
+def recruit(rng: np.random.Generator, spec: CampaignSpec, count: int | None = None) -> list[Draft]:
+    """Draw the accounts of a campaign with the rates it wants of them."""
+    drafts = []
+    for _ in range(count or spec.accounts):
+        style = (CHAT, CODE, API)[int(np.searchsorted(np.cumsum(STYLE_SHARES), rng.random()))]
+        one = draft(rng, style)
+        one.rate = float(spec.per_day * rng.lognormal(-(spec.spread**2) / 2, spec.spread))
+        one.age_days = max(one.age_days, 180.0) if spec.evades("aged") else one.age_days
+        drafts.append(one)
+    operate(rng, drafts, spec)
+    return drafts

@@ -1,0 +1,87 @@
+"""The parameters of a campaign, and how they are written on the command line."""
+
+import difflib
+from typing import Any
+
+import msgspec
+
+from streams.errors import InputError
+from streams.simulator.population import Population
+
+EVASIONS = ("human_hours", "aged", "split_payment", "own_networks", "own_clients", "clean")
+
+
+class CampaignSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One scripted campaign.
+
+    ``per_day`` counts all exchanges of an account and day, ``share`` the part of them that is the campaign's purpose
+    (the rest is cover traffic). ``start_h`` is counted from the start of the plan, ``hours`` 0 means to its end.
+    ``purpose`` is reasoning, grading or tools; ``items`` a packaged question set. ``evade`` joins names of `EVASIONS`
+    with ``+``.
+    """
+
+    shape: str
+    accounts: int
+    per_day: float
+    start_h: float = 1.0
+    hours: float = 0.0
+    share: float = 1.0
+    variants: int = 1
+    purpose: str = "reasoning"
+    items: str = "gsm8k"
+    spread: float = 0.35  # sigma of the accounts' rates: a router keeps them near even
+    evade: str = ""
+
+    def evades(self, name: str) -> bool:
+        """Tell whether an evasion is switched on."""
+        return name in self.evade.split("+") or "clean" in self.evade.split("+")
+
+
+class Campaign(msgspec.Struct):
+    """A campaign in a plan: its truth besides the exchanges, and the population that carries it."""
+
+    id: str
+    spec: CampaignSpec
+    category: str
+    start_ms: int
+    end_ms: int
+    population: Population
+    pools: list[list[int]]  # accounts by index that share infrastructure
+
+
+def parse(text: str, defaults: dict[str, CampaignSpec]) -> CampaignSpec:
+    """Read ``SHAPE[:key=value,...]``; raise `InputError` naming what is unknown and the nearest that is known.
+
+    >>> parse("hydra:share=0.05", {"hydra": CampaignSpec("hydra", 100, 40.0)}).share
+    0.05
+    """
+    shape, _, rest = text.partition(":")
+    if shape not in defaults:
+        raise InputError(
+            f"there is no campaign shape {shape!r}{_nearest(shape, defaults)}; known are {', '.join(defaults)}"
+        )
+    values: dict[str, Any] = {}
+    for pair in filter(None, rest.split(",")):
+        name, equals, value = pair.partition("=")
+        known = CampaignSpec.__struct_fields__[1:]
+        if not equals or name not in known:
+            raise InputError(
+                f"campaign {shape} has no parameter {name!r}{_nearest(name, known)}; known are {', '.join(known)}"
+            )
+        values[name] = value
+    base = msgspec.to_builtins(defaults[shape])
+    try:
+        spec = msgspec.convert({**base, **values}, CampaignSpec, strict=False)
+    except msgspec.ValidationError as error:
+        raise InputError(f"campaign {text!r}: {error}") from None
+    for name in filter(None, spec.evade.split("+")):
+        if name not in EVASIONS:
+            raise InputError(f"campaign {shape} knows no evasion {name!r}{_nearest(name, EVASIONS)}")
+    if spec.accounts < 1 or spec.per_day <= 0 or not 0 < spec.share <= 1 or spec.variants < 1:
+        raise InputError(f"campaign {text!r}: accounts, per_day and variants must be positive and share in (0, 1]")
+    return spec
+
+
+def _nearest(name: str, known: Any) -> str:
+    found = difflib.get_close_matches(name, list(known), 1)
+    return f" (did you mean {found[0]!r}?)" if found else ""

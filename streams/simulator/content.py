@@ -1,0 +1,149 @@
+"""What the exchanges of a population say: everyday use by style, and work that replaces a part of it.
+
+A `Content` sets ``text``, ``system`` and ``hostile`` of exchanges in place. Everyday use is the same for benign accounts
+and for the cover traffic of hostile ones.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import xxhash
+
+from streams.simulator import texts, wrappers
+from streams.simulator.accounts import API, CHAT, CODE, Accounts
+
+Write = Callable[[np.random.Generator, np.ndarray], list[str]]  # texts for the given exchanges
+
+
+class Content(Protocol):
+    """Write the texts of exchanges."""
+
+    def __call__(self, rng: np.random.Generator, accounts: Accounts, rows: np.ndarray) -> None:
+        """Set ``text``, ``system`` and ``hostile`` in place."""
+
+
+def digest(text: str) -> str:
+    """Hash a system prompt as a gateway would: 64 bits in hex."""
+    return xxhash.xxh3_64_hexdigest(text.encode())
+
+
+# The system prompts of the provider's own chat window and of popular harnesses: each seen on very many accounts.
+WINDOW_SYSTEMS = tuple(digest(f"chat window release {n}") for n in range(3))
+HARNESS_SYSTEMS = tuple(digest(f"harness release {n}") for n in range(6))
+
+
+class Everyday:
+    """Ordinary use: people type, harnesses report, programs send what their users typed or wrap it in their own words."""
+
+    def __init__(self, rng: np.random.Generator, accounts: Accounts) -> None:
+        n = len(accounts)
+        own = [digest(f"{rng.integers(1 << 62)}") for _ in range(n)]
+        known = rng.random(n) < np.where(accounts.style == API, 0.7, np.where(accounts.style == CODE, 0.9, 0.6))
+        popular = rng.random(n) ** 2
+        self.systems = np.array(
+            [
+                None
+                if not seen
+                else own[i]
+                if style == API
+                else HARNESS_SYSTEMS[int(part * 6)]
+                if style == CODE
+                else WINDOW_SYSTEMS[int(part * 3)]
+                for i, (style, seen, part) in enumerate(
+                    zip(accounts.style.tolist(), known.tolist(), popular.tolist(), strict=True)
+                )
+            ],
+            object,
+        )
+        # a third of the programs wrap what they send, each in words of its own
+        self.frames = [
+            wrappers.wrapper(rng, "plain") if style == API and rng.random() < 0.33 else None
+            for style in accounts.style.tolist()
+        ]
+
+    def __call__(self, rng: np.random.Generator, accounts: Accounts, rows: np.ndarray) -> None:
+        """Write everyday texts."""
+        who = rows["account"]
+        rows["system"] = self.systems[who]
+        style = accounts.style[who]
+        observed = (style == CODE) & (rows["turn"] > 1) & (rng.random(len(rows)) < 0.65)
+        column = rows["text"]
+        column[observed] = texts.steps(rng, int(observed.sum()))
+        typed = np.flatnonzero(~observed)
+        written = texts.human(rng, accounts.topic[who[typed]], np.where(style[typed] == CHAT, rows["turn"][typed], 1))
+        frames = self.frames
+        column[typed] = [
+            text if (frame := frames[i]) is None else wrappers.fill(frame, text)
+            for i, text in zip(who[typed].tolist(), written, strict=True)
+        ]
+
+
+class Work:
+    """A share of the exchanges is work of one sort; the rest is everyday use.
+
+    ``share`` is per exchange; ``systems`` are hashes by account (None leaves the everyday one).
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        accounts: Accounts,
+        write: Write,
+        share: float = 1.0,
+        hostile: bool = False,
+        systems: list[str] | None = None,
+    ) -> None:
+        self.everyday = Everyday(rng, accounts)
+        self.write = write
+        self.share = share
+        self.hostile = hostile
+        self.systems = None if systems is None else np.array(systems, object)
+
+    def __call__(self, rng: np.random.Generator, accounts: Accounts, rows: np.ndarray) -> None:
+        """Write everyday texts, then the work over its share of them."""
+        chosen = np.flatnonzero(rng.random(len(rows)) < self.share)
+        if len(chosen) < len(rows):
+            self.everyday(rng, accounts, rows)
+        work = rows[chosen]
+        rows["text"][chosen] = self.write(rng, work)
+        if self.systems is not None:
+            rows["system"][chosen] = self.systems[work["account"]]
+        elif len(chosen) == len(rows):
+            rows["system"] = self.everyday.systems[rows["account"]]
+        rows["hostile"][chosen] = self.hostile
+
+
+def wrapped(frames: list[str], items: tuple[str, ...]) -> Write:
+    """Fill a random frame with a varied item of a question set."""
+
+    def write(rng: np.random.Generator, rows: np.ndarray) -> list[str]:
+        drawn = texts.varied(rng, items, len(rows))
+        chosen = rng.integers(len(frames), size=len(rows)).tolist()
+        return [wrappers.fill(frames[i], item) for i, item in zip(chosen, drawn, strict=True)]
+
+    return write
+
+
+def wrapped_human(frames: list[str], topic: int, by_account: np.ndarray | None = None) -> Write:
+    """Fill a frame with what people typed; ``by_account`` gives each account's frame."""
+
+    def write(rng: np.random.Generator, rows: np.ndarray) -> list[str]:
+        typed = texts.human(rng, np.full(len(rows), topic), np.ones(len(rows), int))
+        if by_account is None:
+            chosen = rng.integers(len(frames), size=len(rows))
+        else:
+            chosen = by_account[rows["account"]]
+        return [wrappers.fill(frames[i], text) for i, text in zip(chosen.tolist(), typed, strict=True)]
+
+    return write
+
+
+def typed(topic: int) -> Write:
+    """What people type about one topic, unwrapped."""
+    return wrapped_human(["{item}"], topic)
+
+
+def paraphrased(items: tuple[str, ...]) -> Write:
+    """Ask for each item in words of its own."""
+    return lambda rng, rows: wrappers.paraphrase(rng, texts.varied(rng, items, len(rows)))

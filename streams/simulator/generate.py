@@ -1,0 +1,179 @@
+"""Run a plan: events in the order in which they reach the gateway, and the truth about them.
+
+The same plan gives the same bytes on every run and machine. Events are made slice by slice of event time, so memory is
+bounded by the accounts and one slice.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import xxhash
+
+from streams.contracts.hashing import partition_of
+from streams.simulator import campaigns, encode, kinds
+from streams.simulator.disturb import disturb
+from streams.simulator.exchanges import EXCHANGE
+from streams.simulator.plan import Plan
+from streams.simulator.population import Population
+from streams.simulator.truth import CampaignTruth, KindTruth, Truth
+
+SLICE_EVENTS = 20_000  # aimed at; about 30 MB while it is encoded
+SLICE_MIN_MS, SLICE_MAX_MS = 10_000, 600_000
+
+
+class Event(NamedTuple):
+    """One event: its time in ms, its account (the record's key), and its JSON."""
+
+    time_ms: int
+    account_id: str
+    value: bytes
+
+
+class Simulation:
+    """One run of a plan: iterate it once for the events, then read `truth`.
+
+    >>> from streams.simulator.plan import Plan
+    >>> run = Simulation(Plan(accounts=40, hours=0.5))
+    >>> sum(1 for _ in run) == run.truth.events
+    True
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        span = self.span = plan.span
+        self.benign = [kind for kind in kinds.KINDS if kind.name in kinds.counts(plan.accounts)]
+        sizes = kinds.counts(plan.accounts)
+        self.populations: list[Population] = [kind.build(span, sizes[kind.name]) for kind in self.benign]
+        for population in self.populations:
+            population.accounts.rate *= plan.activity
+        self.campaigns = [
+            campaigns.build(span, spec, f"{number}-{spec.shape}") for number, spec in enumerate(plan.campaigns, 1)
+        ]
+        self.populations += [campaign.population for campaign in self.campaigns]
+        expected = [population.expected(span.start_ms, span.end_ms) for population in self.populations]
+        self.expected_events = float(sum(e.sum() for e in expected))
+        self._name_accounts(np.concatenate(expected))
+        self._prompt = encode.text_prompt if plan.prompts == "text" else encode.fingerprint_prompt()
+        self.truth = self._empty_truth()
+
+    def _name_accounts(self, expected: np.ndarray) -> None:
+        """Make opaque ids; with a hot partition, pick names so that the busiest part of the traffic falls on it."""
+        hot, partitions = self.plan.disturbances.hot_share, self.plan.disturbances.partitions
+        wanted = np.full(len(expected), -1)
+        if hot:
+            rng = self.span.rng("partitions")
+            order = rng.permutation(len(expected))
+            target = int(rng.integers(partitions))
+            reached = np.cumsum(expected[order]) <= hot * expected.sum()
+            others = (target + 1 + rng.integers(max(partitions - 1, 1), size=len(order))) % partitions
+            wanted[order] = np.where(reached, target, others)
+        names, first = iter(wanted.tolist()), 0
+        for population in self.populations:
+            ids = [
+                _account_id(self.plan.seed, population.name, i, next(names), partitions)
+                for i in range(len(population.accounts))
+            ]
+            population.accounts.name(ids, self.plan.start_ms)
+            first += len(ids)
+
+    def _empty_truth(self) -> Truth:
+        return Truth(
+            seed=self.plan.seed,
+            start_ms=self.span.start_ms,
+            end_ms=self.span.end_ms,
+            benign=[
+                KindTruth(kind.name, kind.hard, population.accounts.ids)
+                for kind, population in zip(self.benign, self.populations, strict=False)
+            ],
+            campaigns=[
+                CampaignTruth(
+                    c.id,
+                    c.spec.shape,
+                    c.category,
+                    msgspec.to_builtins(c.spec),
+                    c.start_ms,
+                    c.end_ms,
+                    ids := c.population.accounts.ids,
+                    [[ids[i] for i in pool] for pool in c.pools],
+                )
+                for c in self.campaigns
+            ],
+        )
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield the events in order of arrival, with the plan's disturbances."""
+        return disturb(self._in_order(), self.plan.disturbances, self.span.rng("disturbances"))
+
+    def _in_order(self) -> Iterator[Event]:
+        ids = [account_id for p in self.populations for account_id in p.accounts.ids]
+        keys = [account_id.encode() for account_id in ids]
+        fragments = [fragment for p in self.populations for fragment in p.accounts.fragments]
+        details = [_details(tools, stream) for p in self.populations for tools, stream in
+                   zip(p.accounts.tools.tolist(), p.accounts.stream.tolist(), strict=True)]  # fmt: skip
+        conversations = [bool(c) for p in self.populations for c in p.accounts.conversations.tolist()]
+        serials = [0] * len(ids)
+        salt = f"{self.plan.seed}/".encode()
+        for rows in self._slices():
+            values = encode.encode(rows, keys, fragments, details, conversations, serials, salt, self._prompt)
+            for time, who, value in zip(rows["time"].tolist(), rows["account"].tolist(), values, strict=True):
+                yield Event(time, ids[who], value)
+
+    def _slices(self) -> Iterator[np.ndarray]:
+        """Columns of all populations, slice by slice, sorted by time; sessions run on until the span's end."""
+        span = self.span
+        offsets = np.cumsum([0, *(len(p.accounts) for p in self.populations)]).tolist()
+        aimed = (span.end_ms - span.start_ms) * SLICE_EVENTS / max(self.expected_events, 1)
+        step = int(min(max(aimed, SLICE_MIN_MS), SLICE_MAX_MS))
+        waiting = [np.zeros(0, EXCHANGE) for _ in self.populations]
+        for start in range(span.start_ms, span.end_ms, step):
+            end = min(start + step, span.end_ms)
+            ready = []
+            for i, population in enumerate(self.populations):
+                rows = np.concatenate([waiting[i], population.slice(start, end)])
+                now = rows["time"] < end
+                waiting[i] = rows[~now & (rows["time"] < span.end_ms)]
+                rows = rows[now]
+                self._count(i, rows)
+                rows["account"] += offsets[i]
+                ready.append(rows)
+            merged = np.concatenate(ready)
+            yield merged[np.lexsort((merged["session"], merged["account"], merged["time"]))]
+
+    def _count(self, i: int, rows: np.ndarray) -> None:
+        truth = self.truth
+        truth.events += len(rows)
+        if i < len(truth.benign):
+            truth.benign[i].exchanges += len(rows)
+            truth.benign_exchanges += len(rows)
+            return
+        found = truth.campaigns[i - len(truth.benign)]
+        hostile = rows[rows["hostile"]]
+        found.exchanges += len(hostile)
+        found.cover += len(rows) - len(hostile)
+        answered = hostile[(hostile["status"] // 100 == 2) & ~hostile["refused"]]
+        found.answered_ms += np.sort(answered["time"]).tolist()
+        who, count = np.unique(hostile["account"], return_counts=True)
+        for account, exchanges in zip(who.tolist(), count.tolist(), strict=True):
+            account_id = found.accounts[account]
+            found.per_account[account_id] = found.per_account.get(account_id, 0) + exchanges
+
+
+def _details(tools: int, stream: bool) -> bytes:
+    return (b'"tools":%d,' % tools if tools else b"") + (b'"stream":true,' if stream else b"")
+
+
+def _account_id(seed: int, population: str, number: int, partition: int, partitions: int) -> str:
+    """Make an id that shows neither kind nor order; try others until it lands on ``partition`` (-1: any)."""
+    attempt = 0
+    while True:
+        account_id = "acct_" + xxhash.xxh3_64_hexdigest(f"{seed}/{population}/{number}/{attempt}".encode())
+        if partition < 0 or partition_of(account_id, partitions) == partition:
+            return account_id
+        attempt += 1
+
+
+def generate(plan: Plan) -> Iterator[Event]:
+    """Yield the events of a plan; use `Simulation` where the truth is wanted too."""
+    return iter(Simulation(plan))

@@ -1,0 +1,112 @@
+"""A population: accounts that share a way of life, and their exchanges slice by slice of event time.
+
+Each population draws from a random stream of its own, so adding a campaign leaves every other event as it was.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import xxhash
+
+from streams.simulator import exchanges
+from streams.simulator.accounts import Accounts
+from streams.simulator.content import Content
+from streams.simulator.rhythm import Rhythm
+
+FreshClient = Callable[[np.random.Generator, int], bytes]  # draw a client for a session of the given account
+
+
+class Span(msgspec.Struct, frozen=True):
+    """The event time that a plan covers, in ms, with its seed and the factor on benign rates."""
+
+    seed: int
+    start_ms: int
+    end_ms: int
+    activity: float = 1.0
+    release_ms: int | None = None
+
+    def rng(self, *path: object) -> np.random.Generator:
+        """Make the random stream of one purpose; equal paths give equal streams on every run."""
+        digest = xxhash.xxh3_128_intdigest("/".join(map(str, (self.seed, *path))).encode())
+        return np.random.Generator(np.random.SFC64(np.random.SeedSequence(digest)))
+
+
+class Population:
+    """Accounts of one kind or campaign and the exchanges they make.
+
+    ``start_ms`` and ``end_ms`` bound the starts of sessions; ``fresh`` replaces the account's own clients by new ones
+    for a share of the sessions (ephemeral runners, rotating exits, end users behind a relay).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rng: np.random.Generator,
+        accounts: Accounts,
+        rhythm: Rhythm,
+        content: Content,
+        *,
+        start_ms: int = 0,
+        end_ms: int = 1 << 62,
+        fresh: FreshClient | None = None,
+        fresh_share: float = 1.0,
+        even: bool = False,
+    ) -> None:
+        self.name = name
+        self.rng = rng
+        self.accounts = accounts
+        self.rhythm = rhythm
+        self.content = content
+        self.start_ms, self.end_ms = start_ms, end_ms
+        self.fresh, self.fresh_share = fresh, fresh_share
+        self.even = even
+        self.sessions = 0
+        self.dealt = 0
+
+    def expected(self, start_ms: int, end_ms: int, step_ms: int = 1_800_000) -> np.ndarray:
+        """Expected exchanges of each account over a span (sessions begun there), up to the cap on their length."""
+        moments = np.arange(start_ms, end_ms, step_ms) + step_ms // 2
+        offsets = self.accounts.utc_offset_h
+        total = np.zeros(len(self.accounts))
+        for moment in moments.tolist():
+            if self.start_ms <= moment < self.end_ms:
+                total += self.rhythm(moment, offsets)
+        return np.asarray(total * self.accounts.rate * step_ms / 86_400_000)
+
+    def slice(self, start_ms: int, end_ms: int) -> np.ndarray:
+        """Exchanges of the sessions that begin in [start, end); some may lie beyond the end."""
+        start_ms, end_ms = max(start_ms, self.start_ms), min(end_ms, self.end_ms)
+        if start_ms >= end_ms:
+            return np.zeros(0, exchanges.EXCHANGE)
+        factor = self.rhythm((start_ms + end_ms) // 2, self.accounts.utc_offset_h)
+        rows = exchanges.sessions(self.rng, self.accounts, factor, start_ms, end_ms, self.sessions)
+        if not len(rows):
+            return rows
+        self.sessions = int(rows["session"][-1]) + 1
+        if self.even:  # a router deals sessions out in turn, so that each account carries the same
+            rows["account"] = (rows["session"] % len(self.accounts)).astype(np.int32)
+        return self.finish(rows)
+
+    def finish(self, rows: np.ndarray) -> np.ndarray:
+        """Write texts, then sizes, outcome and client of laid-out exchanges."""
+        self.content(self.rng, self.accounts, rows)
+        exchanges.complete(self.rng, self.accounts, rows)
+        if self.fresh is not None:
+            self._renew(rows)
+        return rows
+
+    def _renew(self, rows: np.ndarray) -> None:
+        session, first = np.unique(rows["session"], return_index=True)
+        chosen = self.rng.random(len(session)) < self.fresh_share
+        drawn = {
+            number: self.fresh(self.rng, account)  # type: ignore[misc]
+            for number, account, take in zip(
+                session.tolist(), rows["account"][first].tolist(), chosen.tolist(), strict=True
+            )
+            if take
+        }
+        column = rows["client"]
+        for i, number in enumerate(rows["session"].tolist()):
+            if (client := drawn.get(number)) is not None:
+                column[i] = client

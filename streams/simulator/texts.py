@@ -1,0 +1,170 @@
+"""What people and programs ask: real prompts, recombined so that most human prompts are texts nobody else sends.
+
+A few thousand real prompts cannot fill a stream of millions. A human prompt is therefore the opening of one real prompt
+with details from others of its topic, words of their common vocabulary, and now and then a slip of the keyboard; its
+parts are real, its whole is new. What this cannot show: a real person's coherence from sentence to sentence.
+"""
+
+import functools
+import gzip
+import re
+from collections import Counter
+from importlib import resources
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from streams.simulator.accounts import TOPICS
+
+_CODING = re.compile(
+    r"(?i)\b(?:python|java|code|function|sql|script|api|class|bug|html|css|rust|regex|docker|git|c\+\+|react|linux|excel)\b"
+)
+_MATHS = re.compile(
+    r"(?i)\b(?:prove|theorem|equation|integral|matrix|probability|polynomial|calculate|triangle|sum of)\b"
+)
+_SPLIT = re.compile(r"(?<=[.?!])\s+|\n+")
+_WORD = re.compile(r"\b[a-z]{5,11}\b")
+
+
+@functools.cache
+def corpus(name: str) -> tuple[str, ...]:
+    """Load one packaged set of prompts."""
+    packed = resources.files("streams.simulator.corpus").joinpath(f"{name}.jsonl.gz").read_bytes()
+    return tuple(msgspec.json.decode(line, type=str) for line in gzip.decompress(packed).splitlines())
+
+
+class Pool(NamedTuple):
+    """Parts of human prompts of one topic: first sentences, and sentences that carry on."""
+
+    openings: tuple[str, ...]
+    details: tuple[str, ...]
+
+
+def _parts(prompts: tuple[str, ...]) -> Pool:
+    openings: dict[str, None] = {}
+    details: dict[str, None] = {}
+    for prompt in prompts:
+        pieces = [piece.strip() for piece in _SPLIT.split(prompt) if len(piece.strip()) >= 12]
+        if not pieces:
+            continue
+        openings[pieces[0][:240]] = None
+        details.update(dict.fromkeys(piece[:260] for piece in pieces[1:]))
+    return Pool(tuple(openings), tuple(details))
+
+
+@functools.cache
+def pools() -> tuple[Pool, ...]:
+    """The parts by topic, in the order of `TOPICS`."""
+    mixed = corpus("arena_hard") + corpus("oasst") + corpus("user_oriented") + corpus("awesome_prompts")
+    coding = tuple(text for text in mixed if _CODING.search(text))
+    maths = tuple(text for text in mixed if _MATHS.search(text) and not _CODING.search(text))
+    rest = tuple(text for text in mixed if not _CODING.search(text) and not _MATHS.search(text))
+    found = {
+        "general": _parts(corpus("webquestions") + corpus("oasst")),
+        "writing": _parts(rest),
+        "coding": _parts(coding + corpus("agent_steps")),
+        "support": _parts(corpus("banking77")),
+        "tools": _parts(corpus("bfcl_live")),
+        "math": _parts(maths + corpus("arena_hard")[::5]),
+    }
+    general = found["writing"].details
+    return tuple(
+        pool._replace(details=pool.details if len(pool.details) > 400 else pool.details + general)
+        for pool in (found[topic] for topic in TOPICS)
+    )
+
+
+@functools.cache
+def vocabulary() -> tuple[str, ...]:
+    """Common but not universal words of the human prompts, most frequent first."""
+    counts: Counter[str] = Counter()
+    for name in ("arena_hard", "oasst", "user_oriented", "awesome_prompts", "webquestions", "bfcl_live"):
+        for text in corpus(name):
+            counts.update(set(_WORD.findall(text)))
+    return tuple(
+        word for word, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if 3 <= count <= 90
+    )
+
+
+FOLLOW_UPS = (
+    "continue", "thanks", "thank you", "ok", "yes", "no", "go on", "explain that", "can you make it shorter?",
+    "give me an example", "try again", "are you sure?", "more detail please", "summarize", "yes please",
+)  # fmt: skip
+ASIDES = (
+    "It is about {a} and {b}.", "This is for a {a} project on {b}.", "My {a} mentioned {b}, does that change anything?",
+    "Please keep {a} in mind.", "I already tried {a} without {b}.", "What if the {a} is {b}?",
+    "Focus on {a} rather than {b}.", "We use {a} at work.", "Can you compare {a} with {b}?", "I mean the {a} one, not {b}.",
+    "how does {a} fit in here", "and {a}? also {b}", "assume {a} = {n}", "there are {n} {a} in it", "the {a} says {n}",
+)  # fmt: skip
+TRIVIAL_SHARE = 0.07  # of later turns: "continue", "thanks"; every service sees the same few
+BARE_SHARE = 0.06  # of first turns: an opening alone, as typed into a search box
+SLIP_SHARE = 0.12
+
+
+def human(rng: np.random.Generator, topic: np.ndarray, turn: np.ndarray) -> list[str]:
+    """Compose what a person types, one text per (topic, turn)."""
+    n = len(topic)
+    parts, words = pools(), vocabulary()
+    u = rng.random((8, n)).tolist()
+    extra = (rng.geometric(0.55, n) - 1).tolist()
+    many = rng.integers(1 << 30, size=(4, n)).tolist()
+    result = []
+    for i, (subject, number) in enumerate(zip(topic.tolist(), turn.tolist(), strict=True)):
+        openings, details = parts[subject]
+        if number > 1 and u[0][i] < TRIVIAL_SHARE:
+            result.append(FOLLOW_UPS[int(u[1][i] ** 2 * len(FOLLOW_UPS))])
+            continue
+        if number > 1 and u[2][i] < 0.75:
+            text = details[int(u[1][i] * len(details))]
+        else:
+            text = openings[int(u[1][i] * len(openings))]
+            if u[0][i] < BARE_SHARE:
+                result.append(text)
+                continue
+        a, b = words[int(u[3][i] ** 1.5 * len(words))], words[int(u[4][i] ** 1.5 * len(words))]
+        aside = ASIDES[many[0][i] % len(ASIDES)].format(a=a, b=b, n=many[1][i] % 9_000)
+        text = f"{text} {aside}" if u[5][i] < 0.7 else f"{aside} {text}"
+        for j in range(min(extra[i], 4)):
+            text += " " + details[(many[2][i] + j * 7_919) % len(details)]
+        if u[6][i] < SLIP_SHARE:
+            at = int(u[7][i] * len(text))
+            text = text[:at] + text[at + 1 :]
+        result.append(text)
+    return result
+
+
+def steps(rng: np.random.Generator, n: int) -> list[str]:
+    """Compose what a coding harness sends between turns: observations of its tools, each of its own length."""
+    seen, words = corpus("agent_steps"), vocabulary()
+    details = pools()[TOPICS.index("coding")].details
+    u = rng.random((5, n)).tolist()
+    many = rng.integers(1 << 30, size=(2, n)).tolist()
+    result = []
+    for i in range(n):
+        piece = seen[int(u[0][i] * len(seen))]
+        start = int(u[1][i] * len(piece) * 0.7)
+        word, other = words[int(u[2][i] * len(words))], words[int(u[3][i] * len(words))]
+        path = f"{word}/{other}.py:{many[0][i] % 900}"
+        result.append(f"{path}\n{piece[start : start + 200]}\n{details[int(u[4][i] * len(details))]}")
+    return result
+
+
+_NUMBER = re.compile(r"\d+")
+
+
+def varied(rng: np.random.Generator, items: tuple[str, ...], n: int) -> list[str]:
+    """Draw items of a question set with numbers moved and a word of scenery, as augmented sets have them."""
+    words = vocabulary()
+    u = rng.random((3, n)).tolist()
+    moved = rng.integers(1, 40, size=n).tolist()
+    result = []
+    for i in range(n):
+        text = items[int(u[0][i] * len(items))]
+        if u[1][i] < 0.7:
+            shift = moved[i]
+            text = _NUMBER.sub(lambda m, shift=shift: str(int(m[0]) + shift) if len(m[0]) < 6 else m[0], text, count=3)  # type: ignore[misc]
+        if u[1][i] < 0.35:
+            text += f" ({words[int(u[2][i] * len(words))]})"
+        result.append(text)
+    return result

@@ -1,0 +1,168 @@
+"""Instructions that wrap content: the prompts of campaigns, evaluation suites, pipelines and apps.
+
+They are composed from parts, so that every seed has other ones and no phrase is a campaign's own: the same parts serve
+benign programs. The parts follow published collectors' prompts and public evaluation harnesses in form.
+"""
+
+import numpy as np
+
+FIELDS = ("data analysis", "mathematics", "software engineering", "law", "medicine", "finance", "physics", "logistics",
+          "statistics", "chemistry", "education", "customer service", "security", "linguistics")  # fmt: skip
+ROLES = (
+    "You are an expert in {field} combining rigour with deep domain knowledge.",
+    "Act as a senior specialist in {field} with twenty years of practice.",
+    "You are a careful assistant for {field}.",
+    "You will be given one task from {field}.",
+    "As a {field} tutor, help with the task below.",
+    "The following is a question about {field}.",
+    "I need your help with something in {field}.",
+    "Treat this as a {field} problem.",
+)
+TASKS = (
+    "Your goal is to deliver complete and well-founded answers, not summaries.",
+    "Work on the task given below and nothing else.",
+    "Solve the task that follows as well as you can.",
+    "Read the input carefully before you answer.",
+    "Answer for a reader who wants to learn how it is done.",
+    "Use only the information that the task gives you.",
+    "Be exact and do not leave out intermediate results.",
+    "Handle the case below in full.",
+)
+REASONING = (
+    "Write out your complete reasoning step by step before the final answer.",
+    "Think step by step and show every intermediate thought inside <reasoning> tags.",
+    "First articulate the internal reasoning behind your answer, then give the answer.",
+    "Let's think step by step, and do not skip any step of the chain of thought.",
+    "Explain in detail how you arrive at each conclusion, including alternatives you reject.",
+    "Show your full working: every consideration, every check, every correction.",
+    "Before answering, narrate your thought process from start to finish.",
+    "Record the entire chain of thought that leads you to the result.",
+)
+GRADING = (
+    "Act as an impartial judge and score the answer from 1 to 10 against the rubric.",
+    "Evaluate the quality of the two responses and decide which one is better.",
+    "Grade the response below on correctness, helpfulness and style; give a score for each criterion.",
+    "Compare both answers with your own and output your verdict as [[A]] or [[B]].",
+    "Rate the candidate answer with the rubric: accuracy 0-5, completeness 0-5, clarity 0-5.",
+    "You are a strict grader. Assign a reward between 0 and 1 and justify it.",
+)
+TOOLING = (
+    "You can call the tools listed; plan the calls, then write each call with its arguments.",
+    "Decide which function to call and produce the exact call, then explain the plan behind it.",
+    "Work as an agent: state the plan, the tool call, the expected observation and the next step.",
+)
+PLAIN = (
+    "Keep the answer short and friendly.",
+    "Answer in at most three sentences.",
+    "Reply in the language of the user.",
+    "Give the result as a bulleted list.",
+    "Use plain words.",
+    "Do not mention these instructions.",
+)
+ENDS = (
+    "Finish with the final answer on its own line.",
+    "End with 'Answer:' followed by the result.",
+    "Return JSON with the keys reasoning and answer.",
+    "Put the result after ###.",
+    "Close with a one-line conclusion.",
+    "Use headings for each part.",
+)
+SLOTS = ("\n\nTask: {item}", "\n\nQuestion: {item}", "\n\n### Input\n{item}", "\n\n{item}", '\n\n"""{item}"""', "\n\n<task>{item}</task>",
+         "\n\nInput:\n{item}\n\nOutput:")  # fmt: skip
+PURPOSES = {"reasoning": REASONING, "grading": GRADING, "tools": TOOLING, "plain": PLAIN}
+
+
+def wrapper(rng: np.random.Generator, purpose: str, field: str | None = None, asks: int | None = None) -> str:
+    """Compose one wrapper with a ``{item}`` slot; ``asks`` is the number of sentences with the purpose (default 1-2)."""
+
+    def one(rows: tuple[str, ...]) -> str:
+        return rows[int(rng.integers(len(rows)))]
+
+    rows = PURPOSES[purpose]
+    count = asks or int(rng.integers(1, 3))
+    chosen = [rows[i] for i in rng.permutation(len(rows))[:count]]
+    middle = [one(TASKS), *chosen] if rng.random() < 0.7 else [*chosen, one(TASKS)]
+    sentences = [one(ROLES), *middle, one(ENDS)]
+    text = " ".join(sentences).replace("{field}", field or one(FIELDS))
+    slot = one(SLOTS)
+    return slot.strip() + "\n\n" + text if rng.random() < 0.15 else text + slot
+
+
+def variants(rng: np.random.Generator, purpose: str, count: int) -> list[str]:
+    """Compose ``count`` distinct wrappers of one purpose and one field: reworded forms of the same request."""
+    field = FIELDS[int(rng.integers(len(FIELDS)))]
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found[wrapper(rng, purpose, field)] = None
+    return list(found)
+
+
+def fill(frame: str, item: str) -> str:
+    """Put an item into a wrapper's slot."""
+    return frame.replace("{item}", item)
+
+
+_PARAPHRASE_OPEN = (
+    "could you",
+    "please",
+    "I'd like you to",
+    "help me",
+    "can you",
+    "I want to",
+    "would you kindly",
+    "now",
+    "next,",
+    "for this one,",
+)
+_PARAPHRASE_VERB = (
+    "work out",
+    "solve",
+    "figure out",
+    "go through",
+    "tackle",
+    "look at",
+    "handle",
+    "settle",
+    "answer",
+    "analyse",
+)
+_PARAPHRASE_OBJECT = ("this", "the following", "the problem here", "what comes below", "this one", "the case at hand")
+_PARAPHRASE_HOW = (
+    "showing how you get there", "with all the steps written down", "and walk me through your thinking",
+    "explaining each move", "and say why at every point", "laying out the logic in full", "with the reasoning spelled out",
+    "telling me what you considered and dropped", "so that I can follow the argument", "step after step",
+)  # fmt: skip
+_PARAPHRASE_TAIL = (
+    "",
+    " thanks",
+    " as usual",
+    " take your time",
+    " no shortcuts",
+    " be thorough",
+    " in your own words",
+    " cheers",
+)
+
+
+def paraphrase(rng: np.random.Generator, items: list[str]) -> list[str]:
+    """Ask for each item with its reasoning in words of its own: some 50,000 forms, clause order included."""
+    n = len(items)
+    u = rng.random((6, n)).tolist()
+
+    def at(rows: tuple[str, ...], part: float) -> str:
+        return rows[int(part * len(rows))]
+
+    result = []
+    for i, item in enumerate(items):
+        ask = f"{at(_PARAPHRASE_OPEN, u[0][i])} {at(_PARAPHRASE_VERB, u[1][i])} {at(_PARAPHRASE_OBJECT, u[2][i])}"
+        how, tail = at(_PARAPHRASE_HOW, u[3][i]), at(_PARAPHRASE_TAIL, u[4][i])
+        order = u[5][i]
+        if order < 0.4:
+            result.append(f"{ask} {how}{tail}: {item}")
+        elif order < 0.7:
+            result.append(f"{item}\n{ask}, {how}{tail}.")
+        elif order < 0.85:
+            result.append(f"{how}, {ask}{tail}. {item}")
+        else:
+            result.append(f"{ask}:\n{item}\n{how}{tail}")
+    return result
