@@ -62,7 +62,8 @@ class Accounts(Struct, frozen=True, forbid_unknown_fields=True):
 class Tokens(Struct, frozen=True, forbid_unknown_fields=True):
     """Stage 2."""
 
-    degree_cap: Positive = 2_000
+    degree_cap: Positive = 500
+    content_degree_cap: Positive = 50_000
     bucket_cap: Positive = 64
     near_max_distance: NotNegative = 3
 

@@ -1,0 +1,72 @@
+"""What one exchange contributes, binned: 64 bits that travel to the campaigns stage as one column.
+
+Stage 1 cannot score against a reference that lives in stage 3, so it sends bins and campaigns computes likelihood ratios.
+"""
+
+from typing import Any
+
+import numpy as np
+
+TOPICS = (
+    "unknown", "coding", "math", "agentic", "writing", "translation", "roleplay", "qa", "data", "law", "medical",
+    "finance", "chat", "science", "reserved", "other",
+)  # fmt: skip
+TOPIC_CODES = {name: code for code, name in enumerate(TOPICS)}
+OTHER_TOPIC = TOPIC_CODES["other"]
+
+ANSWERED, REFUSED, THROTTLED, FAILED = range(4)  # outcome of an exchange
+
+# field -> (shift, bits)
+LAYOUT: dict[str, tuple[int, int]] = {
+    "outcome": (0, 2),
+    "elicitation": (2, 3),  # 0 unknown, then quarters of 0..1 from 1 to 4
+    "grading": (5, 3),  # the same
+    "topic": (8, 4),
+    "output": (12, 4),  # log2 of output tokens, 0..15
+    "input": (16, 4),  # log2 of input tokens
+    "gap": (20, 4),  # log2 of seconds since the account's exchange before, 15: none before
+    "first_turn": (24, 1),
+    "tools": (25, 1),
+    "cached": (26, 1),
+    "rate_surprise": (28, 3),  # standard deviations below the account's own mean log gap (River EWMean, EWVar)
+    "size_surprise": (31, 3),  # standard deviations above its own mean log output
+    "input_surprise": (34, 2),  # doublings above its own median input (River Quantile), in steps of 2
+    "rate_change": (36, 1),  # River PageHinkley saw its rate change with this exchange
+    "new_network": (37, 1),  # first sighting, by an account that has 8 exchanges or more
+    "new_client": (38, 1),
+    "new_model": (39, 1),
+    "new_country": (40, 1),
+    "established": (41, 1),  # the account has 8 exchanges or more
+    "model": (44, 8),  # 8 bits of the model name's hash
+    "new_near_prompt": (52, 1),  # no near prompt by this account within the horizon
+}
+
+
+def field(bins: Any, name: str) -> Any:
+    """One field of a uint64 column."""
+    shift, bits = LAYOUT[name]
+    return (bins >> np.uint64(shift)) & np.uint64((1 << bits) - 1)
+
+
+def put(name: str, values: Any) -> Any:
+    """``values`` (already in range) moved to the place of the field."""
+    return values.astype(np.uint64) << np.uint64(LAYOUT[name][0])
+
+
+def log2_bin(values: Any) -> Any:
+    """0 for 0, else 1 + floor(log2), at most 15."""
+    return np.minimum(np.frexp(values.astype(np.float64))[1], 15).clip(0)
+
+
+def share_bin(values: Any) -> Any:
+    """0 for unknown (negative), 1 to 4 by quarters of 0..1."""
+    return np.where(values < 0, 0, np.minimum(1 + (values * 4).astype(np.int64), 4))
+
+
+def outcome(status: int, refused: bool) -> int:
+    """Class of an exchange: answered, refused, throttled or failed."""
+    if refused:
+        return REFUSED
+    if 200 <= status < 300:
+        return ANSWERED
+    return THROTTLED if status == 429 else REFUSED if status in (403, 451) else FAILED

@@ -1,0 +1,130 @@
+"""Near prompts: SimHashes of different accounts at a small Hamming distance.
+
+Half of a SimHash (32 bits) is a bucket, not a token: an entry keeps all 64 bits and matches only within
+``max_distance``. Two buckets an exchange find every pair at distance 0 and 1, half of those at 2 and a quarter at 3;
+a campaign of n near prompts has n(n-1)/2 pairs, so that is enough, and chance matches stay near one in a million.
+
+Source: Charikar 2002 (SimHash); Manku, Jain, Das Sarma 2007 (tables of bit blocks).
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+_START_SLOTS = 1 << 12
+_LOAD = 0.5
+
+ROW = np.dtype([("bucket", "<u8"), ("simhash", "<u8"), ("account", "<u8"), ("time", "<i8")])
+
+
+@njit(cache=True)
+def _popcount(x: Any) -> int:
+    n = 0
+    while x != 0:
+        x &= x - np.uint64(1)
+        n += 1
+    return n
+
+
+@njit(cache=True)
+def _match(
+    buckets: Any, simhashes: Any, accounts: Any, times: Any, bucket: Any, simhash: Any, account: Any, time: Any,
+    life_ms: int, distance: int, cap: int, founder: Any, founder_simhash: Any, added: Any,
+) -> int:  # fmt: skip
+    mask = buckets.size - 1
+    count = 0
+    for i in range(bucket.size):
+        slot = np.int64((bucket[i] ^ (bucket[i] >> np.uint64(32))) & np.uint64(mask))
+        held, free = 0, -1
+        while buckets[slot] != 0:
+            if buckets[slot] == bucket[i]:
+                if time[i] - times[slot] > life_ms:
+                    if free < 0:
+                        free = slot
+                else:
+                    held += 1
+                    if _popcount(simhashes[slot] ^ simhash[i]) <= distance:
+                        times[slot] = max(times[slot], time[i])
+                        founder[i], founder_simhash[i] = accounts[slot], simhashes[slot]
+                        held = -1
+                        break
+            slot = (slot + 1) & mask
+        if held < 0 or held >= cap:
+            continue
+        if free < 0:
+            free = slot
+            count += 1
+        buckets[free], simhashes[free], accounts[free], times[free] = bucket[i], simhash[i], account[i], time[i]
+        added[i] = 1
+    return count
+
+
+@njit(cache=True)
+def _rehash(old: Any, new: Any, oldest_ms: int) -> int:
+    mask = new[0].size - 1
+    kept = 0
+    for i in range(old[0].size):
+        if old[0][i] == 0 or old[3][i] < oldest_ms:
+            continue
+        slot = np.int64((old[0][i] ^ (old[0][i] >> np.uint64(32))) & np.uint64(mask))
+        while new[0][slot] != 0:
+            slot = (slot + 1) & mask
+        new[0][slot], new[1][slot], new[2][slot], new[3][slot] = old[0][i], old[1][i], old[2][i], old[3][i]
+        kept += 1
+    return kept
+
+
+class NearPrompts:
+    """Find the first account that showed a near prompt within ``life_ms``."""
+
+    def __init__(self, life_ms: int, max_distance: int, bucket_cap: int) -> None:
+        self._life_ms, self._distance, self._cap = life_ms, max_distance, bucket_cap
+        self._columns = self._empty(_START_SLOTS)
+        self._used = 0
+        self._now_ms = 0
+
+    @staticmethod
+    def _empty(slots: int) -> tuple[Any, ...]:
+        return (*(np.zeros(slots, np.uint64) for _ in range(3)), np.zeros(slots, np.int64))
+
+    def __len__(self) -> int:
+        return self._used
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the table in bytes."""
+        return sum(column.nbytes for column in self._columns)
+
+    def match(self, bucket: Any, simhash: Any, account: Any, time: Any) -> tuple[Any, Any, Any]:
+        """Take in near-prompt sightings in order; return founder, its SimHash (0: nobody near), and what was stored."""
+        n = bucket.size
+        self._reserve(n)
+        if n:
+            self._now_ms = max(self._now_ms, int(time.max()))
+        founder, founder_simhash, added = np.zeros(n, np.uint64), np.zeros(n, np.uint64), np.zeros(n, np.uint8)
+        self._used += _match(
+            *self._columns, bucket, simhash, account, time, self._life_ms, self._distance, self._cap, founder,
+            founder_simhash, added,
+        )  # fmt: skip
+        return founder, founder_simhash, added
+
+    def load(self, rows: Any) -> None:
+        """Take over rows that `match` stored."""
+        self._reserve(rows.size)
+        if rows.size:
+            self._now_ms = max(self._now_ms, int(rows["time"].max()))
+        source = tuple(np.ascontiguousarray(rows[name]) for name in ("bucket", "simhash", "account", "time"))
+        self._used += _rehash(source, self._columns, self._now_ms - self._life_ms)
+
+    def _reserve(self, more: int) -> None:
+        slots = self._columns[0].size
+        if self._used + more <= slots * _LOAD:
+            return
+        oldest = self._now_ms - self._life_ms - 3_600_000
+        live = int(np.count_nonzero((self._columns[0] != 0) & (self._columns[3] >= oldest)))
+        while live + more > slots * _LOAD / 1.3:
+            slots *= 2
+        new = self._empty(slots)
+        self._used = _rehash(self._columns, new, oldest)
+        self._columns = new
