@@ -1,0 +1,67 @@
+"""``stillwatch worker``: the stages on Kafka."""
+
+import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from streams.commands.options import with_settings
+from streams.config import Settings
+from streams.errors import InputError
+from streams.runtime.topics import STAGES
+
+if TYPE_CHECKING:
+    from streams.runtime.host import OperatorFactory
+
+OPERATORS = "streams.pipeline:make_operator"
+
+
+def _stages(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+    names = {name.strip() for name in value.split(",")} - {""}
+    if unknown := sorted(names - set(STAGES)):
+        raise click.BadParameter(f"{', '.join(unknown)}: choose among {', '.join(STAGES)}.")
+    if not names:
+        raise click.BadParameter(f"choose among {', '.join(STAGES)}.")
+    return tuple(stage for stage in STAGES if stage in names)
+
+
+@click.command()
+@with_settings
+@click.option("--stages", default=",".join(STAGES), show_default=True, callback=_stages, help="Which to run here.")
+@click.option("--drain", is_flag=True, help="Work through what the requests topic holds now, then end.")
+@click.option("--instance", help="A name for this worker, kept over restarts: a restart then takes 2 s instead of 10.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Port of metrics and probes; 0 takes a free one.")
+@click.option("--operators", default=OPERATORS, envvar="STILLWATCH_OPERATORS", hidden=True, help="For tests.")
+def worker(
+    settings: Settings,
+    stages: Sequence[str],
+    drain: bool,
+    instance: str | None,
+    metrics_port: int | None,
+    operators: str,
+) -> None:
+    """Read requests from Kafka and write alerts.
+
+    Any number of workers may run, each with any of the stages: Kafka shares the partitions out among them. State is
+    kept in Kafka, and a worker that was killed goes on from its last checkpoint. SIGTERM and Ctrl-C end it in order,
+    within 10 s. Exit 0: ended as asked; 1: its work is in doubt, start it again; 2 to 4: settings, Kafka or topics,
+    state need a hand; 6: it was stuck.
+    """
+    from streams.runtime.logs import configure
+    from streams.runtime.worker import Worker
+
+    if metrics_port is not None:
+        settings = msgspec.structs.replace(settings, health=msgspec.structs.replace(settings.health, port=metrics_port))
+    configure()
+    raise SystemExit(Worker(settings, stages, _factory(operators), instance, drain).run())
+
+
+def _factory(name: str) -> "OperatorFactory":
+    module, _, attribute = name.partition(":")
+    try:
+        factory: OperatorFactory = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"--operators {name}: {error}") from error
+    return factory

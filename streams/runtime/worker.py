@@ -1,0 +1,272 @@
+"""Host any of the stages in one process: `stillwatch worker`."""
+
+import asyncio
+import gc
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+
+import faust
+import structlog
+from aiokafka.errors import KafkaError
+from confluent_kafka import KafkaException, TopicPartition
+
+from streams.config import Settings
+from streams.errors import BrokerError, TopicError
+from streams.operator import ALERTS, DEAD_LETTERS, EVIDENCE, REQUESTS, SIGHTINGS
+from streams.runtime.checkpoint import committed_reader
+from streams.runtime.host import OperatorFactory
+from streams.runtime.kafka_client import reach
+from streams.runtime.producer import Deliveries, Outputs
+from streams.runtime.progress import ProgressReader, progress_records, too_far_ahead
+from streams.runtime.shutdown import (
+    CHECKPOINT_DEADLINE_S,
+    STOP_DEADLINE_S,
+    STUCK_EXIT_CODE,
+    end_after,
+    fail,
+)
+from streams.runtime.stage import Stage
+from streams.runtime.stats import HostStats, StageStats
+from streams.runtime.topics import PROGRESS, STAGES, check_topics, input_partitions, topic_name
+
+INPUTS = {"accounts": REQUESTS, "tokens": SIGHTINGS, "campaigns": EVIDENCE}
+CLOCK_S = 0.2  # lag, end of input
+PROGRESS_S = 1.0
+WATCH_S = 1.0
+LEAVE_DEADLINE_S = 4.0  # measured: 1 to 2 s to leave three groups
+ANSWER_TIMEOUT_S = 10.0
+GC_THRESHOLDS = (100_000, 50, 1_000)  # measured: 138-147k events/s against 112k with Python's own
+
+log = structlog.get_logger("stillwatch.worker")
+
+
+class Worker:
+    """The stages of this process, their common output, and the ways in which it ends."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stages: Sequence[str],
+        make_operator: OperatorFactory,
+        instance: str | None = None,
+        drain: bool = False,
+    ) -> None:
+        """Check the cluster and connect; raises `BrokerError` or `TopicError` that say what to do."""
+        self.settings = settings
+        self.drain = drain
+        admin = reach(settings)
+        if wrong := [each for each in check_topics(settings, admin) if each.level != "note"]:
+            raise TopicError(
+                "The topics are not as needed:\n"
+                + "\n".join(f"  {e.topic}: {e.what} is {e.found}, needed: {e.needed} ({e.advice})" for e in wrong)
+                + "\n`stillwatch topics create` makes what is missing; `stillwatch topics check` shows the rest."
+            )
+        self.stats = HostStats()
+        roles = (SIGHTINGS, EVIDENCE, ALERTS, DEAD_LETTERS, PROGRESS)
+        self._outputs = Outputs(settings, {role: topic_name(settings, role) for role in roles}, fail)
+        limits = request_ends(settings) if drain else None
+        name = instance or f"worker-{uuid.uuid4().hex[:12]}"
+        self._stages: list[Stage] = []
+        for stage in STAGES:
+            if stage in stages:
+                topic = topic_name(settings, INPUTS[stage])
+                self._stages.append(
+                    Stage(
+                        stage,
+                        settings,
+                        make_operator,
+                        self._outputs,
+                        topic,
+                        name,
+                        instance is not None,
+                        limits if stage == "accounts" else None,
+                    )
+                )
+        self.stats.stages = {each.stage: each.stats for each in self._stages}
+        self._accounts = next((each for each in self._stages if each.stage == "accounts"), None)
+        self._progress = ProgressReader(settings, settings.kafka.request_partitions) if self._accounts else None
+        self._progress_due = 0.0
+        self._published = Deliveries(fail)
+        self._faust: faust.Worker | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    def run(self) -> int:
+        """Work until a signal, the end of the input (--drain) or a failure; returns the exit code.
+
+        Raises `BrokerError` if a transactional producer cannot start. A failure later ends the process itself.
+        """
+        for stage in self._stages:
+            stage.open()
+        if self._progress:
+            self._progress.start()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+        try:
+            loop.run_until_complete(self._main())
+        except Exception as error:
+            log.exception("the event loop ended")
+            fail(f"{type(error).__name__}: {error}")
+        if missing := self._outputs.close(1.0):
+            log.warning("output was not delivered; it follows from input that is read again", records=missing)
+        return 0
+
+    async def _main(self) -> None:
+        worker = self._faust = _FaustWorker(self._on_signal, *(stage.app for stage in self._stages))
+        clocks = [asyncio.create_task(clock) for clock in (self._clock(), self._idle_clock())]
+        running = asyncio.create_task(worker.start())  # returns when it was stopped
+        done, _ = await asyncio.wait([running, *clocks], return_when=asyncio.FIRST_COMPLETED)
+        if error := next((task.exception() for task in done), None) or worker.crash_reason:
+            raise error
+        if self._ending is not None:
+            await self._ending
+
+    # The end
+
+    def _on_signal(self, number: int) -> None:
+        self.stop(signal.Signals(number).name)
+
+    def stop(self, reason: str) -> None:
+        """Begin to end in order: last checkpoints, leave the groups. Call from the event loop."""
+        if self._ending is None:
+            log.info("stopping", reason=reason)
+            self.stats.stopping = True
+            self._ending = asyncio.get_running_loop().create_task(self._stop())
+
+    async def _stop(self) -> None:
+        deadline = end_after(STOP_DEADLINE_S, "not stopped in time; what is not committed is read again")
+        complete = {each.stage: self.drain or each.stage == "campaigns" for each in self._stages}
+        last = asyncio.gather(*(each.finish(complete[each.stage]) for each in self._stages))
+        try:
+            await asyncio.wait_for(last, CHECKPOINT_DEADLINE_S)
+        except TimeoutError:
+            log.warning("the last checkpoint took too long; its input is read again")
+        else:
+            deadline.cancel()  # all is safe: from here on only good manners take time
+            end_after(LEAVE_DEADLINE_S, "", 0)
+        if self._faust is not None:
+            await self._faust.stop()
+        deadline.cancel()
+
+    # Clocks
+
+    async def _clock(self) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_S)
+            self.stats.loop_heartbeat_at = time.time()
+            self.stats.output_queue, self.stats.output_pauses = len(self._outputs), self._outputs.pauses
+            if self._ending is not None:
+                continue
+            for stage in self._stages:
+                if stage.stats.ready:
+                    stage.measure()
+            if self._accounts and self._accounts.stats.ready:
+                if self.drain:
+                    self._accounts.end_inputs()
+                self._keep_together(self._accounts)
+            if self.drain and self._finished():
+                self.stop("the input is worked through")
+
+    def _keep_together(self, accounts: Stage) -> None:
+        """Publish our progress once a second, and stop fetching what is too far ahead of the others."""
+        if self._progress is None or time.monotonic() < self._progress_due:
+            return
+        self._progress_due = time.monotonic() + PROGRESS_S
+        own = accounts.progress()
+        self._outputs.send(progress_records(own), self._published)
+        others = self._progress.published
+        kafka = self.settings.kafka
+        accounts.hold(too_far_ahead(own, others, kafka.request_partitions, self.settings.time.skew_max_ms))
+        known = {**others, **own}
+        self.stats.watermarks = {each: at.watermark_ms for each, at in known.items() if at.watermark_ms is not None}
+
+    def _finished(self) -> bool:
+        for stage in self._stages:
+            stage.stats.finished = stage.stats.ready and stage.host.finished()
+        return all(stage.stats.finished for stage in self._stages)
+
+    async def _idle_clock(self) -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_S)
+            accounts = self._accounts
+            if accounts and accounts.stats.ready and not self.drain and self._ending is None:
+                try:
+                    await accounts.declare_idle(float(self.settings.time.idle_after_s))
+                except KafkaError as error:
+                    log.warning("the end of the input is unknown: no partition is idle", reason=str(error))
+
+    # Liveness
+
+    def _watch(self) -> None:
+        """End the process when it no longer works though there is work: an orchestrator starts it anew."""
+        limit = float(self.settings.health.stuck_after_s)
+        watched = {each.stage: Watched() for each in self._stages}
+        while True:
+            time.sleep(WATCH_S)
+            now = time.time()
+            if self.stats.stopping:
+                return
+            heartbeat = self.stats.loop_heartbeat_at
+            if heartbeat and now - heartbeat > limit:
+                fail(f"The event loop has stood still for {now - heartbeat:.0f} s.", STUCK_EXIT_CODE)
+            for stage in self._stages:
+                if (stuck_s := watched[stage.stage].stuck_s(stage.stats, now)) > limit:
+                    stage.stats.stuck = True
+                    fail(
+                        f"{stage.stage}: no batch was finished for {stuck_s:.0f} s though {sum(stage.stats.lag.values())} "
+                        "records wait.",
+                        STUCK_EXIT_CODE,
+                    )
+
+
+class Watched:
+    """Tell for how long a stage has had work and done none."""
+
+    def __init__(self) -> None:
+        self._batches = -1
+        self._since = 0.0
+
+    def stuck_s(self, stats: StageStats, now: float) -> float:
+        """Seconds since a batch was finished or there was none to take; partitions held back have none."""
+        lag = dict(stats.lag)
+        waiting = stats.ready and any(lag.get(each) for each in stats.assigned if each not in stats.held)
+        if not waiting or stats.batches != self._batches:
+            self._batches, self._since = stats.batches, now
+        return now - self._since
+
+
+class _FaustWorker(faust.Worker):
+    """Faust's worker without its terminal output, logging and signal handling."""
+
+    def __init__(self, on_signal: Callable[[int], None], *apps: faust.App) -> None:
+        super().__init__(
+            *apps, quiet=True, override_logging=False, redirect_stdouts=False, loop=asyncio.get_event_loop()
+        )
+        self.spinner = None
+        self._on_signal_number = on_signal
+
+    def install_signal_handlers(self) -> None:
+        """End in order on SIGTERM and SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self._on_signal_number, number)
+
+
+def request_ends(settings: Settings) -> dict[int, int]:
+    """Return where each partition of the requests topic ends now."""
+    topic = topic_name(settings, REQUESTS)
+    consumer = committed_reader(settings, f"{settings.kafka.group_prefix}-accounts")
+    try:
+        return {
+            partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), ANSWER_TIMEOUT_S)[1]
+            for partition in range(input_partitions(settings, "accounts"))
+        }
+    except KafkaException as error:
+        raise BrokerError(f"The end of {topic} cannot be read: {error.args[0].str()}.") from error
+    finally:
+        consumer.close()
