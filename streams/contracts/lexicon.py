@@ -1,0 +1,96 @@
+"""The phrase lexicon of the prompt fingerprint (`prompt_lexicon.toml`) as hash tables for the compiled core."""
+
+import tomllib
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.contracts import prompt_kernel as kernel
+from streams.contracts.prompt_kernel import LANGUAGES, SCORED_TOPICS
+
+CLASSES = (
+    "elicitation",
+    "grading",
+    *(f"topic.{name}" for name in SCORED_TOPICS),
+    *(f"language.{name}" for name in LANGUAGES),
+)
+
+
+class Lexicon(NamedTuple):
+    """Open-addressing tables; see `prompt_kernel.lexicon_sums`."""
+
+    last_words: NDArray[np.uint64]
+    phrase_keys: NDArray[np.uint64]
+    phrases: NDArray[np.int32]
+    n_phrases: int
+
+
+def load_lexicon() -> Lexicon:
+    """Read the packaged phrases; the order in the file does not matter.
+
+    Raises ValueError for a section without a class and for a phrase that is empty, too long or written twice.
+    """
+    document = tomllib.loads(files("streams.contracts").joinpath("prompt_lexicon.toml").read_text("utf-8"))
+    return build_lexicon(document)
+
+
+def build_lexicon(document: dict[str, Any]) -> Lexicon:
+    """Build the tables of phrases given as class -> phrase -> weight, with topics and languages one level deeper."""
+    entries: list[tuple[str, NDArray[np.uint64], int, int]] = []
+    for section, phrases in _sections(document):
+        if section not in CLASSES:
+            raise ValueError(f"the lexicon has no class {section}")
+        known: set[bytes] = set()
+        for phrase, weight in phrases.items():
+            words = words_of(phrase)
+            if not 0 < len(words) <= kernel.PHRASE_MAX_WORDS or words.tobytes() in known:
+                raise ValueError(f"phrase {phrase!r} of {section} is empty, too long or written twice")
+            known.add(words.tobytes())
+            entries.append((phrase, words, CLASSES.index(section), round(weight * 1000)))
+
+    lengths: dict[int, int] = {}
+    for _, words, _, _ in entries:
+        last = int(words[-1])
+        lengths[last] = lengths.get(last, 0) | 1 << (len(words) - 1)
+    last_words = np.zeros((_table_size(len(lengths)), 2), np.uint64)
+    for last, bits in lengths.items():
+        slot = last & (len(last_words) - 1)
+        while last_words[slot, 0]:
+            slot = (slot + 1) & (len(last_words) - 1)
+        last_words[slot] = last, bits
+
+    phrase_keys = np.zeros(_table_size(len(entries)), np.uint64)
+    table = np.zeros((len(phrase_keys), 3), np.int32)
+    for number, (_, words, class_, weight) in enumerate(entries):
+        key = int(kernel.phrase_key(words, len(words), len(words)))
+        slot = key & (len(phrase_keys) - 1)
+        while phrase_keys[slot]:
+            slot = (slot + 1) & (len(phrase_keys) - 1)
+        phrase_keys[slot] = key
+        table[slot] = number, class_, weight
+    return Lexicon(last_words, phrase_keys, table, len(entries))
+
+
+def words_of(phrase: str) -> NDArray[np.uint64]:
+    """Cut a phrase into word hashes exactly as a prompt is cut."""
+    data = phrase.encode()
+    hashes = np.empty(len(data) + 1, np.uint64)
+    kinds = np.empty(len(data) + 1, np.uint8)
+    count = kernel.tokenize(data, len(data), hashes, kinds, np.zeros(kernel.N_COUNTS, np.int64))
+    return hashes[:count]
+
+
+def _sections(document: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
+    sections: list[tuple[str, dict[str, float]]] = []
+    for name, content in document.items():
+        if name in ("topic", "language"):
+            sections += [(f"{name}.{inner}", phrases) for inner, phrases in content.items()]
+        else:
+            sections.append((name, content))
+    return sections
+
+
+def _table_size(entries: int) -> int:
+    return 1 << max(4, (4 * entries - 1).bit_length())  # at most a quarter full: probes are short
