@@ -49,13 +49,18 @@ def worker(
     within 10 s. Exit 0: ended as asked; 1: its work is in doubt, start it again; 2 to 4: settings, Kafka or topics,
     state need a hand; 6: it was stuck.
     """
+    from streams.runtime.health import HealthServer
     from streams.runtime.logs import configure
     from streams.runtime.worker import Worker
 
     if metrics_port is not None:
         settings = msgspec.structs.replace(settings, health=msgspec.structs.replace(settings.health, port=metrics_port))
     configure()
-    raise SystemExit(Worker(settings, stages, _factory(operators), instance, drain).run())
+    job = Worker(settings, stages, _factory(operators), instance, drain)
+    with HealthServer(job.stats, settings.health) as health:
+        click.echo(f"metrics and probes: {health.url}")
+        exit_code = job.run()
+    raise SystemExit(exit_code)
 
 
 def _factory(name: str) -> "OperatorFactory":
