@@ -50,7 +50,7 @@ class StateWriter:
     """The transactional producer of one stage in this process; not thread-safe: one call at a time."""
 
     def __init__(self, settings: Settings, stage: str, input_topic: str, group: str, instance: str) -> None:
-        """Prepare; `open` connects. ``instance`` must be this process's alone, and better be the same after a restart."""
+        """Prepare; `open` connects. ``instance`` must be this process's alone; best it stays so over restarts."""
         self._input = input_topic
         self._topic = state_topic(settings, stage)
         self._producer = Producer(
@@ -108,6 +108,7 @@ def committed_reader(settings: Settings, group: str) -> Consumer:
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,  # an empty partition tells its end only after this; measured: 0.1 s for 2.2
             "fetch.max.bytes": 64 << 20,
             "max.partition.fetch.bytes": 16 << 20,
             "queued.max.messages.kbytes": 131_072,

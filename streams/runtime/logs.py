@@ -5,7 +5,8 @@ import sys
 
 import structlog
 
-LIBRARIES = ("faust", "mode", "aiokafka", "asyncio", "kafka")
+# The services of Faust log under the module of their class, ours among them.
+LIBRARIES = ("faust", "mode", "aiokafka", "asyncio", "streams.runtime.faust_app", "streams.runtime.transport")
 
 
 def configure(level: str = "info") -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streams.config import Settings
 from streams.operator import Record
@@ -99,6 +99,8 @@ class Outputs:
             )
         except BufferError:
             return False
+        except KafkaException as error:
+            self._fail(f"Output to {self._topics[record.role]} of {len(record.value)} bytes: {error.args[0].str()}.")
         return True
 
     def full(self) -> bool:

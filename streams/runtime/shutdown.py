@@ -37,7 +37,7 @@ def leave(exit_code: int) -> NoReturn:
 
 def end_after(seconds: float, message: str, exit_code: int = FAILED_EXIT_CODE) -> threading.Timer:
     """End the process after so many seconds unless the returned timer is cancelled; also if the event loop hangs."""
-    timer = threading.Timer(seconds, fail if exit_code else leave, [message, exit_code] if exit_code else [exit_code])
+    timer = threading.Timer(seconds, lambda: fail(message, exit_code) if exit_code else leave(exit_code))
     timer.daemon = True
     timer.start()
     return timer

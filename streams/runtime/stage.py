@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from faust.types import TP
@@ -20,6 +20,7 @@ from streams.runtime.progress import Progress
 from streams.runtime.restore import restore
 from streams.runtime.shutdown import fail
 from streams.runtime.stats import StageStats
+from streams.runtime.transport import Consumer
 
 DELIVERY_DEADLINE_S = 60.0  # longer than the producer's own limit, which ends the process with a better message
 REVOKE_SHARE = 0.6  # of the session timeout: without heartbeats, the broker waits no longer for us
@@ -67,6 +68,11 @@ class Stage:
         """Connect the writer of checkpoints."""
         self._writer.open()
 
+    @property
+    def consumer(self) -> Consumer:
+        """This stage's consumer; Faust makes it at the start."""
+        return cast(Consumer, self.app.consumer)
+
     def _on_batch(self, handover: Handover) -> Any:
         self.host.on_batch(handover)
         return self._outputs.room() if self._outputs.full() else None
@@ -78,11 +84,11 @@ class Stage:
             await self.checkpoint()
 
     async def checkpoint(self, complete: bool = False) -> None:
-        """Write what changed since the last one; with ``complete`` until nothing is left. Ends the process on failure."""
+        """Write what changed, with ``complete`` until nothing is left; a failure ends the process."""
         async with self._checkpointing:
             while True:
                 started = time.perf_counter()
-                generation, member = self.app.consumer.group_member()
+                generation, member = self.consumer.group_member()
                 if generation < 0 or not member:  # put out of the group; the broker would not check such offsets
                     log.warning("not a member of the group; its input is read again", stage=self.stage)
                     return
@@ -138,7 +144,7 @@ class Stage:
 
     async def _on_assigned(self, *_: Any, **__: Any) -> None:
         assignment = self._assignments
-        partitions = sorted(tp.partition for tp in self.app.consumer.assignment() if tp.topic == self.topic)
+        partitions = sorted(tp.partition for tp in self.consumer.assignment() if tp.topic == self.topic)
         started = time.perf_counter()
         self.host.clear()
         try:
@@ -176,13 +182,13 @@ class Stage:
 
     def done_to(self, partition: int) -> int:
         """Return the offset below which nothing of a partition is left to process."""
-        return self.app.consumer.done_to(TP(self.topic, partition), self.host.next_offset[partition])
+        return self.consumer.done_to(TP(self.topic, partition), self.host.next_offset[partition])
 
     def measure(self) -> None:
         """Bring the lag up to date; a partition counts once its end is known."""
         lag = {}
         for partition in self.host.operators:
-            end = self.app.consumer.stable_end(TP(self.topic, partition))
+            end = self.consumer.stable_end(TP(self.topic, partition))
             if end is not None:
                 lag[partition] = max(0, end - self.done_to(partition))
         self.stats.lag = lag
@@ -197,7 +203,7 @@ class Stage:
         """Tell the operators whose input has paused for so long, after asking the broker where it ends."""
         for partition in [each for each in self.host.operators if self.host.quiet_s(each) >= after_s]:
             tp = TP(self.topic, partition)
-            end = (await self.app.consumer.highwaters(tp)).get(tp)
+            end = (await self.consumer.highwaters(tp)).get(tp)
             if end is None or partition not in self.host.operators or self.host.quiet_s(partition) < after_s:
                 continue  # meanwhile it moved away, or on
             if self.done_to(partition) >= end:
@@ -207,7 +213,7 @@ class Stage:
         """Return how far each partition is in event time."""
         found = {}
         for partition, operator in self.host.operators.items():
-            end = self.app.consumer.stable_end(TP(self.topic, partition))
+            end = self.consumer.stable_end(TP(self.topic, partition))
             found[partition] = Progress(
                 operator.gauges().get(("watermark_ms",)), end is not None and self.done_to(partition) >= end
             )
@@ -216,7 +222,7 @@ class Stage:
     def hold(self, partitions: frozenset[int]) -> None:
         """Fetch nothing more of these partitions until the next call."""
         self.stats.held = partitions
-        self.app.consumer.held = frozenset(TP(self.topic, partition) for partition in partitions)
+        self.consumer.held = frozenset(TP(self.topic, partition) for partition in partitions)
 
     async def finish(self, complete: bool) -> None:
         """Take in nothing more and write a last checkpoint."""

@@ -6,7 +6,7 @@ ends; partitions can be held back without losing what was fetched. What is overr
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
@@ -46,7 +46,7 @@ class Consumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.hooks: Hooks = self.transport.hooks
+        self.hooks: Hooks = cast(Transport, self.transport).hooks
         self.held: frozenset[TP] = frozenset()  # partitions that are not fetched for now
         self._fetching = asyncio.Lock()  # no seek while a fetch is on its way, or its records could not be told apart
         self._seeks = 0
