@@ -69,12 +69,12 @@ class StageStats:
             if now_s < self._mirror_due:
                 return
             self._mirror_due = now_s + MIRROR_S
-        total = dict(self._retired)
+        self.gauges = {partition: operator.gauges() for partition, operator in self.operators.items()}
+        total = dict(self._retired)  # after the gauges: some counts are brought up to date with them
         for operator in self.operators.values():
             for key, count in operator.counters.items():
                 total[key] = total.get(key, 0) + count
         self.counters = total
-        self.gauges = {partition: operator.gauges() for partition, operator in self.operators.items()}
 
     def retire(self) -> None:
         """Let the operators go, but keep what they have counted."""
