@@ -10,7 +10,7 @@ import msgspec
 from streams.commands.options import with_settings
 from streams.config import Settings
 from streams.errors import InputError
-from streams.runtime.topics import STAGES
+from streams.runtime.topics import STAGES, state_topic
 
 if TYPE_CHECKING:
     from streams.runtime.host import OperatorFactory
@@ -33,7 +33,7 @@ def _stages(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...
 @click.option("--drain", is_flag=True, help="Work through what the requests topic holds now, then end.")
 @click.option("--instance", help="A name for this worker, kept over restarts: a restart then takes 2 s instead of 10.")
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Port of metrics and probes; 0 takes a free one.")
-@click.option("--operators", default=OPERATORS, envvar="STILLWATCH_OPERATORS", hidden=True, help="For tests.")
+@click.option("--operators", default=OPERATORS, hidden=True, help="For tests.")
 def worker(
     settings: Settings,
     stages: Sequence[str],
@@ -58,8 +58,14 @@ def worker(
     configure()
     job = Worker(settings, stages, _factory(operators), instance, drain)
     with HealthServer(job.stats, settings.health) as health:
+        click.echo(f"stages: {', '.join(job.stats.stages)}; Kafka: {settings.kafka.bootstrap}")
+        for stage in job.stats.stages.values():
+            click.echo(f"  {stage.stage}: reads {stage.topic}, keeps its state in {state_topic(settings, stage.stage)}")
+        click.echo(f"alerts: {settings.kafka.alerts_topic}")
         click.echo(f"metrics and probes: {health.url}")
         exit_code = job.run()
+        read = ", ".join(f"{each.stage} {each.records:,}" for each in job.stats.stages.values())
+        click.echo(f"ended in order; records read: {read}")
     raise SystemExit(exit_code)
 
 

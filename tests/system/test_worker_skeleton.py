@@ -1,0 +1,144 @@
+"""The walking skeleton: three counting stages on real Kafka give what one process gives, whatever happens to them."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from counting import Event, replay
+from support import until
+from workers import (
+    Alert,
+    WorkerProcess,
+    committed,
+    logs_of,
+    make_events,
+    produce,
+    read_alerts,
+    wait_for_alerts,
+)
+
+from streams.config import Settings
+from streams.runtime.topics import create_topics
+
+pytestmark = pytest.mark.system
+
+
+def expected_alerts(settings: Settings, events: list[Event]) -> set[Alert]:
+    """What the same operators give in one process."""
+    return {(alert.key or b"", alert.value, alert.headers) for alert in replay(settings, logs_of(events))}
+
+
+def with_crashes(events: list[Event], folder: Path, *positions: int) -> list[Event]:
+    """Let the worker that reads the event at such a position be killed, the first time."""
+    for position in positions:
+        events[position] = msgspec.structs.replace(events[position], crash=str(folder / f"crash-{position}"))
+    return events
+
+
+def test_two_workers_killed_and_restarted_give_what_one_process_gives(
+    make_settings: Callable[..., Settings], tmp_path: Path
+):
+    """Kills in the middle lose nothing, and every repeated alert is the same bytes."""
+    settings = make_settings(session_timeout_s=6)
+    create_topics(settings)
+    events = with_crashes(make_events(60_000), tmp_path, 20_000, 40_000)
+    produce(settings, events)
+
+    kills = 0
+    workers = {name: WorkerProcess(settings, tmp_path, "--drain", "--instance", name) for name in ("a", "b")}
+    try:
+        while workers:
+            assert until(lambda: any(each.process.poll() is not None for each in workers.values()), 90)
+            for name, worker in list(workers.items()):
+                if worker.process.poll() == -signal.SIGKILL:
+                    kills += 1
+                    workers[name] = WorkerProcess(settings, tmp_path, "--drain", "--instance", name)
+                elif worker.process.poll() is not None:
+                    assert 0 == worker.wait(), worker.log()
+                    del workers[name]
+    finally:
+        for worker in workers.values():
+            worker.__exit__()
+
+    alerts = read_alerts(settings)
+    assert 2 == kills
+    assert expected_alerts(settings, events) == set(alerts)
+
+
+def test_drain_works_through_what_is_there_and_ends(make_settings: Callable[..., Settings], tmp_path: Path):
+    """A worker with --drain exits 0 when all is done, commits the ends, and every alert comes once."""
+    settings = make_settings()
+    create_topics(settings)
+    events = make_events(5_000)
+    produce(settings, events)
+
+    with WorkerProcess(settings, tmp_path, "--drain") as worker:
+        assert 0 == worker.wait(), worker.log()
+
+    alerts = read_alerts(settings)
+    assert expected_alerts(settings, events) == set(alerts)
+    assert len(set(alerts)) == len(alerts)
+    ends = {partition: len(log) for partition, log in logs_of(events).items()}
+    assert ends == committed(settings, "accounts", settings.kafka.requests_topic, 4)
+
+
+def test_drain_of_empty_topics_ends(make_settings: Callable[..., Settings], tmp_path: Path):
+    """With nothing to read there is nothing to wait for."""
+    settings = make_settings()
+    create_topics(settings)
+
+    with WorkerProcess(settings, tmp_path, "--drain") as worker:
+        assert 0 == worker.wait(30), worker.log()
+
+    assert [] == read_alerts(settings)
+
+
+def test_sigterm_in_the_middle_ends_in_order_and_repeats_nothing(
+    make_settings: Callable[..., Settings], tmp_path: Path
+):
+    """SIGTERM: exit 0 within 10 s; after the restart every alert is there exactly once."""
+    settings = make_settings()
+    create_topics(settings)
+    events = make_events(40_000)
+    produce(settings, events)
+
+    with WorkerProcess(settings, tmp_path) as worker:
+        wait_for_alerts(settings, 1_000)
+        worker.signal(signal.SIGTERM)
+        assert 0 == worker.wait(10), worker.log()
+    with WorkerProcess(settings, tmp_path, "--drain") as worker:
+        assert 0 == worker.wait(), worker.log()
+
+    alerts = read_alerts(settings)
+    assert expected_alerts(settings, events) == set(alerts)
+    assert len(set(alerts)) == len(alerts)
+
+
+def test_a_worker_that_joins_and_leaves_repeats_nothing(make_settings: Callable[..., Settings], tmp_path: Path):
+    """A second worker takes partitions over and gives them back: every alert exactly once."""
+    settings = make_settings()
+    create_topics(settings)
+    events = make_events(60_000)
+    produce(settings, events[:10_000])
+
+    with WorkerProcess(settings, tmp_path) as first:
+        wait_for_alerts(settings, 500)
+        with WorkerProcess(settings, tmp_path) as second:
+            produce(settings, events[10_000:30_000])
+            assert until(second.ready), second.log()
+            wait_for_alerts(settings, 4_000)
+            produce(settings, events[30_000:50_000])
+            second.signal(signal.SIGTERM)
+            assert 0 == second.wait(10), second.log()
+        produce(settings, events[50_000:])
+        wait_for_alerts(settings, 9_000)
+        first.signal(signal.SIGTERM)
+        assert 0 == first.wait(10), first.log()
+    with WorkerProcess(settings, tmp_path, "--drain") as last:
+        assert 0 == last.wait(), last.log()
+
+    alerts = read_alerts(settings)
+    assert expected_alerts(settings, events) == set(alerts)
+    assert len(set(alerts)) == len(alerts)

@@ -1,0 +1,157 @@
+"""Start worker processes for tests, feed them, and read what comes out."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from counting import Event
+from support import until
+
+from streams.config import Settings
+from streams.contracts.hashing import partition_of
+from streams.operator import ALERTS
+from streams.runtime.checkpoint import committed_reader
+from streams.runtime.kafka_client import producer_config
+from streams.runtime.topics import topic_name
+from streams.settings import flatten, variable
+
+HERE = Path(__file__).parent
+START_MS = 1_700_000_000_000
+
+Alert = tuple[bytes, bytes, tuple[tuple[str, bytes], ...]]  # key, value, headers
+
+
+class WorkerProcess:
+    """One `stillwatch worker` with the counting operators, ended when the context is left."""
+
+    def __init__(
+        self, settings: Settings, folder: Path, *arguments: str, operators: str = "counting:make_operator"
+    ) -> None:
+        name = f"worker-{len(list(folder.glob('worker-*.log')))}"
+        self.log_path = folder / f"{name}.log"
+        program = shutil.which("stillwatch", path=os.path.dirname(sys.executable))
+        assert program, "the package is installed"
+        environ = dict(os.environ, PYTHONPATH=str(HERE))
+        environ |= {variable(key): str(value) for key, value in flatten(settings).items() if value != ""}
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [program, "worker", "--metrics-port", "0", "--operators", operators, *arguments],
+                env=environ,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def __enter__(self) -> "WorkerProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        self.process.wait()
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def wait(self, timeout_s: float = 60.0) -> int:
+        """Wait for the end and return the exit code; fails with the log if it takes too long."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the worker still runs after {timeout_s} s:\n{self.log()}") from None
+
+    def log(self) -> str:
+        """What it printed so far."""
+        return self.log_path.read_text()
+
+    def ready(self, stages: int = 3) -> bool:
+        """Whether every stage has had its partitions."""
+        return self.log().count("partitions assigned") >= stages
+
+
+def make_events(count: int, seed: int = 7, step_ms: int = 20) -> list[Event]:
+    """Events of 500 accounts of very different rates, out of order by up to 3 s, one in a hundred late by 20 s."""
+    rng = random.Random(seed)
+    time_ms, events = START_MS, []
+    for _ in range(count):
+        time_ms += rng.randrange(step_ms)
+        late_ms = rng.randrange(3_000) + (20_000 if rng.random() < 0.01 else 0)
+        events.append(Event(f"account-{int(rng.paretovariate(1)) % 500}", time_ms - late_ms))
+    return events
+
+
+def logs_of(events: Iterable[Event], partitions: int = 4) -> dict[int, list[bytes]]:
+    """What each partition of the requests topic holds once the events are produced."""
+    logs: dict[int, list[bytes]] = {partition: [] for partition in range(partitions)}
+    for event in events:
+        logs[partition_of(event.account, partitions)].append(msgspec.json.encode(event))
+    return logs
+
+
+def produce(settings: Settings, events: Iterable[Event], **config: Any) -> None:
+    """Send events to the requests topic and wait until the broker has them."""
+    producer = Producer(producer_config(settings) | config)
+    for event in events:
+        producer.produce(settings.kafka.requests_topic, msgspec.json.encode(event), event.account.encode())
+        producer.poll(0)
+    assert 0 == producer.flush(30)
+
+
+def read_topic(settings: Settings, topic: str, partitions: Sequence[int] = (0,)) -> list[Any]:
+    """All messages of a topic that are committed now."""
+    consumer = committed_reader(settings, "reader")
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+    messages, missing = [], set(partitions)
+    while missing:
+        for message in consumer.consume(10_000, 0.2):
+            if message.error() is None:
+                messages.append(message)
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                missing.discard(message.partition())
+    consumer.close()
+    return messages
+
+
+def read_alerts(settings: Settings) -> list[Alert]:
+    """All alerts so far."""
+    return [
+        (message.key(), message.value(), tuple(message.headers() or ()))
+        for message in read_topic(settings, topic_name(settings, ALERTS))
+    ]
+
+
+class AlertCounter:
+    """Follow the alerts topic: how many so far."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._consumer = Consumer({"bootstrap.servers": settings.kafka.bootstrap, "group.id": "counter"})
+        self._consumer.assign([TopicPartition(topic_name(settings, ALERTS), 0, 0)])
+        self.count = 0
+
+    def at_least(self, count: int) -> bool:
+        """Whether so many have come."""
+        self.count += len(self._consumer.consume(10_000, 0.05))
+        return self.count >= count
+
+
+def wait_for_alerts(settings: Settings, count: int, timeout_s: float = 60.0) -> None:
+    """Wait until there are so many alerts."""
+    counter = AlertCounter(settings)
+    assert until(lambda: counter.at_least(count), timeout_s), f"{counter.count} alerts of {count}"
+
+
+def committed(settings: Settings, stage: str, topic: str, partitions: int) -> Mapping[int, int]:
+    """The committed offsets of a stage's group."""
+    consumer = committed_reader(settings, f"{settings.kafka.group_prefix}-{stage}")
+    found = consumer.committed([TopicPartition(topic, partition) for partition in range(partitions)], 20)
+    consumer.close()
+    return {each.partition: each.offset for each in found}
