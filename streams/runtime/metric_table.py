@@ -91,7 +91,10 @@ OUTCOMES = ("accepted", "late", "duplicate", "dead_letter", "misrouted", "far_ah
 COUNTED: dict[str, Counted] = {
     "events": Counted(
         _counted(
-            "events", "events", ("outcome",), "Request events by what became of them; late ones count as evidence."
+            "events",
+            "events",
+            ("outcome",),
+            "Accepted, duplicate and dead_letter are all events; late, far_ahead and misrouted are among these.",
         ),
         ACCOUNTS,
         tuple((outcome,) for outcome in OUTCOMES),
