@@ -60,77 +60,56 @@ def _progress(expected: int, quiet: bool) -> Iterator[Callable[[int], object]]:
         yield report
 
 
+def _option(name: str, *more: Any, **settings: Any) -> Callable[[Any], Any]:
+    """Declare an option that shows its default, if it has one."""
+    settings.setdefault("show_default", settings.get("default") is not None and not settings.get("is_flag"))
+    return click.option(name, *more, **settings)
+
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_SHARE = click.FloatRange(0, 1)
+_ABOVE_0 = click.FloatRange(0, min_open=True)
+
+
 @click.command()
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed and options, same bytes.")
-@click.option("--accounts", type=click.IntRange(1), default=2_000, show_default=True, help="Benign accounts.")
-@click.option(
-    "--hours", type=click.FloatRange(0, min_open=True), default=6.0, show_default=True, help="Event time covered."
-)
-@click.option("--start", callback=_start, metavar="TIME", help="First moment, ISO 8601.  [default: 2026-09-10T09:00Z]")
-@click.option(
-    "--activity",
-    type=click.FloatRange(0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Factor on benign rates.",
-)
-@click.option(
+@_option("--seed", type=click.IntRange(0), default=1, help="Same seed and options, same bytes.")
+@_option("--accounts", type=click.IntRange(1), default=2_000, help="Benign accounts.")
+@_option("--hours", type=_ABOVE_0, default=6.0, help="Event time covered.")
+@_option("--start", callback=_start, metavar="TIME", help="First moment, ISO 8601.  [default: 2026-09-10T09:00]")
+@_option("--activity", type=_ABOVE_0, default=1.0, help="Factor on the benign accounts' rates.")
+@_option(
     "--campaigns",
     "mix",
     type=click.Choice(["none", "default", "all"]),
     help="A mix of shapes.  [default: default, or none with --campaign]",
 )
-@click.option(
-    "--campaign", "specs", multiple=True, metavar="SHAPE[:KEY=VALUE,...]", help="Add one campaign; repeatable."
-)
-@click.option(
-    "--prompts",
-    type=click.Choice(["fingerprints", "text"]),
-    default="fingerprints",
-    show_default=True,
-    help="What an event tells of its prompt.",
-)
-@click.option(
-    "--release", type=click.FloatRange(0), metavar="HOURS", help="Release a new model so long after the start."
-)
-@click.option("--late", type=click.FloatRange(0, 1), default=0.0, help="Share of events 1 to 60 min late.")
-@click.option("--reordered", type=click.FloatRange(0, 1), default=0.0, help="Share of events up to 3 s out of order.")
-@click.option("--duplicates", type=click.FloatRange(0, 1), default=0.0, help="Share of events that come twice.")
-@click.option(
-    "--hot-partition", type=click.FloatRange(0, 1), default=0.0, help="Share of the traffic on one partition."
-)
-@click.option(
-    "--partitions", type=click.IntRange(1), default=4, show_default=True, help="Partitions, for --hot-partition."
-)
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write events to this file: .jsonl, .jsonl.gz or .jsonl.zst.",
-)
-@click.option(
-    "--truth", type=click.Path(dir_okay=False, path_type=Path), help="Write what really happened to this file."
-)
-@click.option(
+@_option("--campaign", "specs", multiple=True, metavar="SHAPE[:KEY=VALUE,...]", help="Add a campaign; repeatable.")
+@_option("--prompts", type=click.Choice(["fingerprints", "text"]), default="text", help="What is told of a prompt.")
+@_option("--release", type=click.FloatRange(0), metavar="HOURS", help="Release a new model so long after the start.")
+@_option("--late", type=_SHARE, default=0.0, help="Share of events 1 to 60 min late.")
+@_option("--reordered", type=_SHARE, default=0.0, help="Share of events up to 3 s out of order.")
+@_option("--duplicates", type=_SHARE, default=0.0, help="Share of events that come twice.")
+@_option("--hot-partition", type=_SHARE, default=0.0, help="Share of the traffic that falls on one partition.")
+@_option("--partitions", type=click.IntRange(1), default=4, help="Partitions, for --hot-partition.")
+@_option("--out", type=_FILE, help="Write events to this file: .jsonl, .jsonl.gz or .jsonl.zst.")
+@_option("--truth", type=_FILE, help="Write what really happened to this file.")
+@_option(
     "--topic",
     is_flag=False,
     flag_value="",
     metavar="[NAME]",
     help="Produce to a topic.  [default name: the setting kafka.requests_topic]",
 )
-@click.option("--bootstrap", metavar="HOST:PORT", help="Kafka's address.  [default: the setting kafka.bootstrap]")
-@click.option(
-    "--speed",
-    type=click.FloatRange(0, min_open=True),
-    help="Event time per wall time for --topic; as fast as possible without it.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-@click.option("--list", "listing", is_flag=True, help="List the shapes and benign kinds, and end.")
+@_option("--bootstrap", metavar="HOST:PORT", help="Kafka's address.  [default: the setting kafka.bootstrap]")
+@_option("--speed", type=_ABOVE_0, help="Event time per wall time for --topic; without it, as fast as possible.")
+@_option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@_option("--list", "listing", is_flag=True, help="List the shapes and benign kinds, and end.")
 def simulate(**options: Any) -> None:
     """Make traffic with known truth: benign accounts of many kinds and the campaigns you ask for.
 
     \b
     stillwatch simulate --out traffic.jsonl.zst --truth truth.json
-    stillwatch simulate --campaign hydra:share=0.05,accounts=300 --campaign reseller --out traffic.jsonl --truth truth.json
+    stillwatch simulate --campaign hydra:share=0.05,accounts=300 --campaign reseller --out traffic.jsonl
     stillwatch simulate --topic --speed 600
     """
     from streams.simulator.generate import Simulation
@@ -214,12 +193,19 @@ def _summary(run: Any, events: int, seconds: float, as_json: bool) -> None:
             "seconds": round(seconds, 2),
             "events_per_s": round(events / max(seconds, 1e-9)),
             "campaigns": [
-                {"id": c.id, "shape": c.shape, "category": c.category, "accounts": len(c.accounts), "exchanges": c.exchanges,
-                 "cover": c.cover, "answered": len(c.answered_ms)}
+                {
+                    "id": c.id,
+                    "shape": c.shape,
+                    "category": c.category,
+                    "accounts": len(c.accounts),
+                    "exchanges": c.exchanges,
+                    "cover": c.cover,
+                    "answered": len(c.answered_ms),
+                }
                 for c in truth.campaigns
             ],
             "benign": {k.kind: {"accounts": len(k.accounts), "exchanges": k.exchanges} for k in truth.benign},
-        }  # fmt: skip
+        }
         click.echo(json.dumps(found))
         return
     click.echo(f"{events:,} events of {sum(len(p.accounts) for p in run.populations):,} accounts in {seconds:.1f} s")

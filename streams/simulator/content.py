@@ -1,7 +1,7 @@
 """What the exchanges of a population say: everyday use by style, and work that replaces a part of it.
 
-A `Content` sets ``text``, ``system`` and ``hostile`` of exchanges in place. Everyday use is the same for benign accounts
-and for the cover traffic of hostile ones.
+A `Content` sets ``text``, ``system`` and ``hostile`` of exchanges in place. Everyday use is the same for benign
+accounts and for the cover traffic of hostile ones.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ HARNESS_SYSTEMS = tuple(digest(f"harness release {n}") for n in range(6))
 
 
 class Everyday:
-    """Ordinary use: people type, harnesses report, programs send what their users typed or wrap it in their own words."""
+    """Ordinary use: people type, harnesses report, programs send what their users typed, some in words of their own."""
 
     def __init__(self, rng: np.random.Generator, accounts: Accounts) -> None:
         n = len(accounts)
@@ -130,10 +130,7 @@ def wrapped_human(frames: list[str], topic: int, by_account: np.ndarray | None =
 
     def write(rng: np.random.Generator, rows: np.ndarray) -> list[str]:
         typed = texts.human(rng, np.full(len(rows), topic), np.ones(len(rows), int))
-        if by_account is None:
-            chosen = rng.integers(len(frames), size=len(rows))
-        else:
-            chosen = by_account[rows["account"]]
+        chosen = rng.integers(len(frames), size=len(rows)) if by_account is None else by_account[rows["account"]]
         return [wrappers.fill(frames[i], text) for i, text in zip(chosen.tolist(), typed, strict=True)]
 
     return write

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -25,12 +24,22 @@ def text_prompt(text: str, system: str | None) -> bytes:
 
 def fingerprint_prompt() -> PromptEncoder:
     """Make an encoder of the ``prompt`` member with the fingerprints of the contract in place of the text."""
-    from streams.contracts.fingerprint import fingerprint  # type: ignore[import-not-found,unused-ignore]
+    from streams.contracts.fingerprint import fingerprint
 
     @functools.lru_cache(FINGERPRINT_CACHE)
     def members(text: str) -> bytes:
-        found: Any = fingerprint(text)
-        return _json(msgspec.to_builtins(found) if isinstance(found, msgspec.Struct) else found._asdict())[1:-1]
+        found = fingerprint(text)
+        simhash = b'"simhash":"%016x",' % found.simhash if found.simhash else b""
+        template = b'"template_hash":"%016x",' % found.template_hash if found.template_hash else b""
+        return b'%b%b"chars":%d,"reasoning_elicitation":%g,"grading":%g,"topic":"%b","language":"%b"' % (
+            simhash,
+            template,
+            found.chars,
+            round(found.reasoning_elicitation, 3),
+            round(found.grading, 3),
+            found.topic.encode(),
+            found.language.encode(),
+        )
 
     def encode(text: str, system: str | None) -> bytes:
         if system is None:
@@ -81,7 +90,7 @@ def encode(
         line = (
             b'{"event_id":"%b","event_time":%d,%b,"model":"%b","status":%d,"input_tokens":%d,"output_tokens":%d,%b%b'
             % (
-                hashed(b"%b%b%d" % (salt, account, serial)).encode(),
+                hashed(b"%b%b%d" % (salt, account, serial))[:20].encode(),
                 time,
                 fragments[who],
                 _MODELS[model],
@@ -99,7 +108,7 @@ def encode(
         if latency >= 0:
             line += b'"latency_ms":%d,' % latency
         if conversations[who]:
-            line += b'"conversation_id":"%b",' % hashed(b"%b/%b/%d" % (salt, account, session))[:24].encode()
+            line += b'"conversation_id":"%b",' % hashed(b"%b/%b/%d" % (salt, account, session))[:12].encode()
         result.append(line + b'"turn":%d,"client":%b,"prompt":%b}' % (turn, client, prompt(text, system)))
     return result
 

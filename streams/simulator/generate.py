@@ -54,9 +54,11 @@ class Simulation:
         self.populations += [campaign.population for campaign in self.campaigns]
         expected = [population.expected(span.start_ms, span.end_ms) for population in self.populations]
         self.expected_events = float(sum(e.sum() for e in expected))
+        self._expected_benign = float(sum(e.sum() for e in expected[: len(self.benign)]))
         self._name_accounts(np.concatenate(expected))
         self._prompt = encode.text_prompt if plan.prompts == "text" else encode.fingerprint_prompt()
         self.truth = self._empty_truth()
+        self._begun = False
 
     def _name_accounts(self, expected: np.ndarray) -> None:
         """Make opaque ids; with a hot partition, pick names so that the busiest part of the traffic falls on it."""
@@ -69,14 +71,13 @@ class Simulation:
             reached = np.cumsum(expected[order]) <= hot * expected.sum()
             others = (target + 1 + rng.integers(max(partitions - 1, 1), size=len(order))) % partitions
             wanted[order] = np.where(reached, target, others)
-        names, first = iter(wanted.tolist()), 0
+        names = iter(wanted.tolist())
         for population in self.populations:
             ids = [
                 _account_id(self.plan.seed, population.name, i, next(names), partitions)
                 for i in range(len(population.accounts))
             ]
             population.accounts.name(ids, self.plan.start_ms)
-            first += len(ids)
 
     def _empty_truth(self) -> Truth:
         return Truth(
@@ -103,7 +104,10 @@ class Simulation:
         )
 
     def __iter__(self) -> Iterator[Event]:
-        """Yield the events in order of arrival, with the plan's disturbances."""
+        """Yield the events in order of arrival, with the plan's disturbances; raise RuntimeError the second time."""
+        if self._begun:
+            raise RuntimeError("a simulation runs once: make another one of the same plan")
+        self._begun = True
         return disturb(self._in_order(), self.plan.disturbances, self.span.rng("disturbances"))
 
     def _in_order(self) -> Iterator[Event]:
@@ -121,10 +125,13 @@ class Simulation:
                 yield Event(time, ids[who], value)
 
     def _slices(self) -> Iterator[np.ndarray]:
-        """Columns of all populations, slice by slice, sorted by time; sessions run on until the span's end."""
+        """Columns of all populations, slice by slice, sorted by time; sessions run on until the span's end.
+
+        The slices follow the benign traffic alone: they decide what is drawn when, and campaigns must not change that.
+        """
         span = self.span
         offsets = np.cumsum([0, *(len(p.accounts) for p in self.populations)]).tolist()
-        aimed = (span.end_ms - span.start_ms) * SLICE_EVENTS / max(self.expected_events, 1)
+        aimed = (span.end_ms - span.start_ms) * SLICE_EVENTS / max(self._expected_benign, 1)
         step = int(min(max(aimed, SLICE_MIN_MS), SLICE_MAX_MS))
         waiting = [np.zeros(0, EXCHANGE) for _ in self.populations]
         for start in range(span.start_ms, span.end_ms, step):

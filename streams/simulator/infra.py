@@ -133,8 +133,10 @@ MAIL_DOMAINS = (
     ("web.de", 0.7), ("live.com", 1.2), ("foxmail.com", 0.8), ("orange.fr", 0.5), ("aol.com", 0.5),
 )  # fmt: skip
 _MAIL_CUM = np.cumsum([m[1] for m in MAIL_DOMAINS]) / sum(m[1] for m in MAIL_DOMAINS)
-_STEMS = ("north", "blue", "open", "data", "green", "swift", "clear", "core", "prime", "urban", "delta", "nova", "pixel",
-          "river", "bright", "cloud", "stone", "solar", "metro", "quant", "vector", "harbor", "cedar", "atlas")  # fmt: skip
+_STEMS = (
+    "north", "blue", "open", "data", "green", "swift", "clear", "core", "prime", "urban", "delta", "nova", "pixel",
+    "river", "bright", "cloud", "stone", "solar", "metro", "quant", "vector", "harbor", "cedar", "atlas",
+)  # fmt: skip
 _ENDS = ("labs", "works", "soft", "systems", "media", "logic", "tech", "group", "studio", "health", "retail", "bank")
 _TLDS = ("com", "com", "com", "io", "ai", "co", "net", "de", "co.uk", "in")
 
@@ -248,6 +250,6 @@ def company_domain(rng: np.random.Generator) -> str:
     return f"{_STEMS[i]}{_ENDS[j]}{number}.{_TLDS[k]}"
 
 
-def opaque(rng: np.random.Generator, prefix: str, digits: int = 16) -> str:
+def opaque(rng: np.random.Generator, prefix: str) -> str:
     """Make an identifier that says nothing about its owner."""
-    return prefix + f"{int(rng.integers(0, 1 << 63)):016x}"[:digits].rjust(digits, "0")
+    return f"{prefix}{int(rng.integers(1 << 48)):012x}"

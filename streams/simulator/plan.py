@@ -6,7 +6,7 @@ from streams.simulator.campaigns import SHAPES, CampaignSpec
 from streams.simulator.population import Span
 from streams.simulator.rhythm import HOUR_MS
 
-START_MS = 1_789_030_800_000  # Thursday 10 September 2026, 07:00 UTC: a working day opens over Europe
+START_MS = 1_789_030_800_000  # Thursday 10 September 2026, 09:00 UTC: a working day opens over Europe
 
 
 class Disturbances(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

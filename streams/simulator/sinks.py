@@ -5,7 +5,7 @@ import gzip
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import zstandard
 
@@ -17,15 +17,15 @@ REPORT_EVENTS = 2_000
 
 
 @contextlib.contextmanager
-def open_output(path: Path) -> Iterator[IO[bytes]]:
+def open_output(path: Path) -> Iterator[Any]:
     """Open a file to write, compressed by its suffix (.gz, .zst); equal content gives equal bytes."""
     with path.open("wb") as raw:
         if path.suffix == ".gz":
             with gzip.GzipFile(filename="", mode="wb", compresslevel=5, fileobj=raw, mtime=0) as out:
-                yield out  # type: ignore[misc]
+                yield out
         elif path.suffix == ".zst":
             with zstandard.ZstdCompressor(level=3).stream_writer(raw, closefd=False) as out:
-                yield out  # type: ignore[misc]
+                yield out
         else:
             yield raw
 
@@ -58,8 +58,8 @@ def produce(
 ) -> int:
     """Produce events keyed by account and return how many arrived.
 
-    ``speed`` is event time per wall time, counted from the first event; None is as fast as the broker takes them. Record
-    timestamps are left to the wall clock. Ends early, with what was produced, once ``stop`` says so. Raises
+    ``speed`` is event time per wall time, counted from the first event; None is as fast as the broker takes them.
+    Record timestamps are left to the wall clock. Ends early, with what was produced, once ``stop`` says so. Raises
     `BrokerError` if the cluster cannot be reached or refuses an event.
     """
     from confluent_kafka import KafkaException, Producer

@@ -91,13 +91,16 @@ FOLLOW_UPS = (
     "continue", "thanks", "thank you", "ok", "yes", "no", "go on", "explain that", "can you make it shorter?",
     "give me an example", "try again", "are you sure?", "more detail please", "summarize", "yes please",
 )  # fmt: skip
+GREETINGS = ("hi", "hello", "test", "ping", "hey", "hello, how are you?")
 ASIDES = (
     "It is about {a} and {b}.", "This is for a {a} project on {b}.", "My {a} mentioned {b}, does that change anything?",
     "Please keep {a} in mind.", "I already tried {a} without {b}.", "What if the {a} is {b}?",
-    "Focus on {a} rather than {b}.", "We use {a} at work.", "Can you compare {a} with {b}?", "I mean the {a} one, not {b}.",
+    "Focus on {a} rather than {b}.", "We use {a} at work.", "Can you compare {a} with {b}?",
+    "I mean the {a} one, not {b}.",
     "how does {a} fit in here", "and {a}? also {b}", "assume {a} = {n}", "there are {n} {a} in it", "the {a} says {n}",
 )  # fmt: skip
 TRIVIAL_SHARE = 0.07  # of later turns: "continue", "thanks"; every service sees the same few
+GREETING_SHARE = 0.015  # of first turns
 BARE_SHARE = 0.06  # of first turns: an opening alone, as typed into a search box
 SLIP_SHARE = 0.12
 
@@ -114,6 +117,9 @@ def human(rng: np.random.Generator, topic: np.ndarray, turn: np.ndarray) -> list
         openings, details = parts[subject]
         if number > 1 and u[0][i] < TRIVIAL_SHARE:
             result.append(FOLLOW_UPS[int(u[1][i] ** 2 * len(FOLLOW_UPS))])
+            continue
+        if number == 1 and u[0][i] > 1 - GREETING_SHARE:
+            result.append(GREETINGS[int(u[1][i] ** 2 * len(GREETINGS))])
             continue
         if number > 1 and u[2][i] < 0.75:
             text = details[int(u[1][i] * len(details))]

@@ -4,7 +4,11 @@ They are composed from parts, so that every seed has other ones and no phrase is
 benign programs. The parts follow published collectors' prompts and public evaluation harnesses in form.
 """
 
+import functools
+
 import numpy as np
+
+from streams.simulator.texts import corpus
 
 FIELDS = ("data analysis", "mathematics", "software engineering", "law", "medicine", "finance", "physics", "logistics",
           "statistics", "chemistry", "education", "customer service", "security", "linguistics")  # fmt: skip
@@ -67,13 +71,27 @@ ENDS = (
     "Close with a one-line conclusion.",
     "Use headings for each part.",
 )
-SLOTS = ("\n\nTask: {item}", "\n\nQuestion: {item}", "\n\n### Input\n{item}", "\n\n{item}", '\n\n"""{item}"""', "\n\n<task>{item}</task>",
-         "\n\nInput:\n{item}\n\nOutput:")  # fmt: skip
+REAL_ROLE_SHARE = 0.6  # wrappers that open with a sentence of a real community prompt
+SLOTS = (
+    "\n\nTask: {item}", "\n\nQuestion: {item}", "\n\n### Input\n{item}", "\n\n{item}", '\n\n"""{item}"""',
+    "\n\n<task>{item}</task>", "\n\nInput:\n{item}\n\nOutput:",
+)  # fmt: skip
 PURPOSES = {"reasoning": REASONING, "grading": GRADING, "tools": TOOLING, "plain": PLAIN}
 
 
+@functools.cache
+def real_roles() -> tuple[str, ...]:
+    """Opening sentences of real role prompts: some 600 ways to begin."""
+    found: dict[str, None] = {}
+    for text in corpus("awesome_prompts") + corpus("user_oriented"):
+        sentence = text.partition(". ")[0].partition("\n")[0].strip()
+        if 25 <= len(sentence) <= 160 and "{" not in sentence:
+            found[sentence.rstrip(".:") + "."] = None
+    return tuple(found)
+
+
 def wrapper(rng: np.random.Generator, purpose: str, field: str | None = None, asks: int | None = None) -> str:
-    """Compose one wrapper with a ``{item}`` slot; ``asks`` is the number of sentences with the purpose (default 1-2)."""
+    """Compose one wrapper with a ``{item}`` slot; ``asks`` sentences state the purpose (default 1 or 2)."""
 
     def one(rows: tuple[str, ...]) -> str:
         return rows[int(rng.integers(len(rows)))]
@@ -82,7 +100,8 @@ def wrapper(rng: np.random.Generator, purpose: str, field: str | None = None, as
     count = asks or int(rng.integers(1, 3))
     chosen = [rows[i] for i in rng.permutation(len(rows))[:count]]
     middle = [one(TASKS), *chosen] if rng.random() < 0.7 else [*chosen, one(TASKS)]
-    sentences = [one(ROLES), *middle, one(ENDS)]
+    role = one(real_roles()) if field is None and rng.random() < REAL_ROLE_SHARE else one(ROLES)
+    sentences = [role, *middle, one(ENDS)]
     text = " ".join(sentences).replace("{field}", field or one(FIELDS))
     slot = one(SLOTS)
     return slot.strip() + "\n\n" + text if rng.random() < 0.15 else text + slot
@@ -90,7 +109,7 @@ def wrapper(rng: np.random.Generator, purpose: str, field: str | None = None, as
 
 def variants(rng: np.random.Generator, purpose: str, count: int) -> list[str]:
     """Compose ``count`` distinct wrappers of one purpose and one field: reworded forms of the same request."""
-    field = FIELDS[int(rng.integers(len(FIELDS)))]
+    field = FIELDS[int(rng.integers(len(FIELDS)))] if count > 1 or rng.random() > REAL_ROLE_SHARE else None
     found: dict[str, None] = {}
     while len(found) < count:
         found[wrapper(rng, purpose, field)] = None
@@ -129,7 +148,8 @@ _PARAPHRASE_VERB = (
 _PARAPHRASE_OBJECT = ("this", "the following", "the problem here", "what comes below", "this one", "the case at hand")
 _PARAPHRASE_HOW = (
     "showing how you get there", "with all the steps written down", "and walk me through your thinking",
-    "explaining each move", "and say why at every point", "laying out the logic in full", "with the reasoning spelled out",
+    "explaining each move", "and say why at every point", "laying out the logic in full",
+    "with the reasoning spelled out",
     "telling me what you considered and dropped", "so that I can follow the argument", "step after step",
 )  # fmt: skip
 _PARAPHRASE_TAIL = (

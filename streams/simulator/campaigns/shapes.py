@@ -120,6 +120,12 @@ class _Stolen(Population):
         return rows
 
 
+def _thief(rng: np.random.Generator, number: int) -> bytes:
+    """A client on a network the owner never used."""
+    where = infra.network(rng, ("vpn", "cloud", "home")[number % 3], infra.country(rng))
+    return infra.client(rng, where, infra.agent(rng, "sdk"))
+
+
 def stolen_key(span: Span, spec: CampaignSpec, name: str) -> Campaign:
     """Established accounts; one tiny probe on a model never used, from a new network, and hours later a burst.
 
@@ -140,11 +146,7 @@ def stolen_key(span: Span, spec: CampaignSpec, name: str) -> Campaign:
     lag = max(min((end - start) - burst_ms - HOUR_MS // 2, 4 * HOUR_MS), HOUR_MS // 2)
     population.bursts = [(p + lag, p + lag + burst_ms) for p in population.probes]
     population.per_burst = max(1, round(spec.per_day * burst_ms / (24 * HOUR_MS)))
-    population.thieves = [
-        [infra.client(rng, infra.network(rng, ("vpn", "cloud", "home")[i % 3], infra.country(rng)), infra.agent(rng, "sdk"))
-         for i in range(int(rng.integers(3, 7)))]
-        for _ in drafts
-    ]  # fmt: skip
+    population.thieves = [[_thief(rng, i) for i in range(int(rng.integers(3, 7)))] for _ in drafts]
     return Campaign(name, spec, STOLEN, start, end, population, [])
 
 

@@ -41,7 +41,7 @@ class TextSource(NamedTuple):
 
     name: str
     path: str
-    count: int
+    prompts: int
     chars: int
     keep: Callable[[dict[str, Any]], bool] = lambda row: True
 
@@ -103,8 +103,8 @@ def select(source: TextSource, folder: Path) -> list[str]:
         if source.keep(row) and not PRIVATE.search(row["prompt"]) and not UNFIT.search(row["prompt"])
     )
     texts = [text for text in found if len(text) >= 8]
-    if len(texts) > source.count:
-        chosen = sorted(random.Random(SEED).sample(range(len(texts)), source.count))
+    if len(texts) > source.prompts:
+        chosen = sorted(random.Random(SEED).sample(range(len(texts)), source.prompts))
         texts = [texts[i] for i in chosen]
     return texts
 

@@ -28,7 +28,7 @@ def startup_app(span: Span, count: int) -> Population:
 
 
 def byok_app(span: Span, count: int) -> Population:
-    """One app whose unrelated users bring their own accounts: one system prompt, one client program, all kinds of use."""
+    """One app whose unrelated users bring their own accounts: one system prompt and client program, any use."""
     rng = span.rng("byok")
     drafts = [draft(rng, CHAT) for _ in range(count)]
     program = infra.agent(rng, "sdk")
