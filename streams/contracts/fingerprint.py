@@ -10,6 +10,7 @@ from typing import NamedTuple
 from streams.contracts import prompt_kernel as kernel
 from streams.contracts.lexicon import Lexicon, load_lexicon
 from streams.contracts.prompt_kernel import SCORED_TOPICS
+from streams.contracts.request import Prompt
 
 EDGE_BYTES = 4096  # read at each end of a prompt: bounds the cost, and templates sit at the ends
 TOPICS = (*SCORED_TOPICS, "chat", "other")
@@ -35,12 +36,25 @@ class Fingerprint(NamedTuple):
     language: str
     chars: int
 
+    def as_prompt(self, system_hash: str | None = None) -> Prompt:
+        """Put the fingerprint into the fields of the input contract, for a gateway that keeps the text to itself."""
+        return Prompt(
+            simhash=f"{self.simhash:016x}" if self.simhash else None,
+            template_hash=f"{self.template_hash:016x}" if self.template_hash else None,
+            system_hash=system_hash,
+            chars=self.chars,
+            reasoning_elicitation=self.reasoning_elicitation,
+            grading=self.grading,
+            topic=self.topic,
+            language=self.language,
+        )
+
 
 _lexicon: Lexicon | None = None
 
 
 def fingerprint(text: str) -> Fingerprint:
-    """Take the fingerprint of a prompt: a few microseconds, at most 0.1 ms, and never an exception for any text.
+    """Take the fingerprint of a prompt: a few microseconds, at most 0.2 ms, and never an exception for any text.
 
     >>> near = fingerprint("Who wrote the book of 1984?").simhash ^ fingerprint("Who wrote the book of 1985?").simhash
     >>> near.bit_count()

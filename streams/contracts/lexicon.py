@@ -74,12 +74,12 @@ def build_lexicon(document: dict[str, Any]) -> Lexicon:
 
 
 def words_of(phrase: str) -> NDArray[np.uint64]:
-    """Cut a phrase into word hashes exactly as a prompt is cut."""
-    data = phrase.encode()
-    hashes = np.empty(len(data) + 1, np.uint64)
-    kinds = np.empty(len(data) + 1, np.uint8)
+    """Cut a phrase into word hashes exactly as a prompt is cut; a final ``|`` is the mark that ends every prompt."""
+    data = phrase.removesuffix("|").encode()
+    hashes = np.empty(len(data) + 2, np.uint64)
+    kinds = np.empty(len(data) + 2, np.uint8)
     count = kernel.tokenize(data, len(data), hashes, kinds, np.zeros(kernel.N_COUNTS, np.int64))
-    return hashes[:count]
+    return hashes[: count + phrase.endswith("|")]
 
 
 def _sections(document: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:

@@ -4,6 +4,9 @@ All compiled functions live in this one file: numba's cache notices a change of 
 Everything is integer arithmetic, so each machine computes the same. Time is linear in the bytes for every input.
 """
 
+# mypy: disable-error-code="no-untyped-def"
+# Types are inferred by numba.
+
 import numpy as np
 from numba import njit
 
@@ -53,6 +56,7 @@ _TAG = np.uint64(0x9AE16A3B2F90404F)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
+_END = np.uint64(0x2545F4914F6CDD1D)
 _MASKS = np.zeros(17, np.uint64)
 _MASKS[[NUMBER, URL, EMAIL, QUOTED, CODE]] = _STEP * np.arange(1, 6, dtype=np.uint64)
 
@@ -197,6 +201,8 @@ def _closing_mark(cp):
 def tokenize(data, n, hashes, kinds, counts):
     """Cut data[:n] into words; fill ``hashes`` and ``kinds`` and add to ``counts``; give the number of tokens.
 
+    One more entry than that is filled: the mark of the end.
+
     A word is a run of letters, case folded, without apostrophes; a word with a digit is a number. A name in angle
     brackets has a hash of its own. Characters of scripts without spaces are tokens one by one.
     """
@@ -208,6 +214,7 @@ def tokenize(data, n, hashes, kinds, counts):
     tag = False
     flag = 0
     span_end = 0
+    joined = 0  # words just before that dots, hyphens and the like join to the present one: part of a mail address
     searched = np.zeros(10, np.int64)  # by slot: no closing mark lies before here, so that no byte is searched twice
     i = 0
     while i <= n:
@@ -259,6 +266,7 @@ def tokenize(data, n, hashes, kinds, counts):
                 while skip_to < n and data[skip_to] > 32 and data[skip_to] != 34 and data[skip_to] != 62:
                     skip_to += 1
             elif cp == 64 and _letter_at(data, i + 1, n):
+                count -= joined
                 kinds[count] = flag | EMAIL
                 skip_to = i + 1
                 while _letter_at(data, skip_to, n) or (
@@ -266,6 +274,7 @@ def tokenize(data, n, hashes, kinds, counts):
                 ):
                     skip_to += 1
             count += 1
+            joined = joined + 1 if (cp == 46 or cp == 45 or cp == 95 or cp == 43) and _letter_at(data, i + 1, n) else 0
             if skip_to:
                 hashes[count - 1] = _MASKS[kinds[count - 1] & 7]
                 i = skip_to
@@ -276,6 +285,7 @@ def tokenize(data, n, hashes, kinds, counts):
             hashes[count] = _mix((_SEED ^ np.uint64(cp)) * _FNV)
             kinds[count] = flag | SINGLE
             count += 1
+            joined = 0
             _count_script(cp, counts)
             i += size
             continue
@@ -309,6 +319,8 @@ def tokenize(data, n, hashes, kinds, counts):
                 else:
                     searched[slot] = end
         i += size
+    hashes[count] = _END
+    kinds[count] = WORD
     return count
 
 
@@ -459,7 +471,7 @@ def _topic(sums, counts, numbers):
     """Give the index of the topic with the largest sum; then come ``chat`` and ``other``."""
     code = min(counts[BLOCKS], 1) * 1500
     if counts[CODE_MARKS] * 40 > counts[BYTES]:
-        code += min(counts[CODE_MARKS], 40) * 50
+        code += min(counts[CODE_MARKS], 40) * 80
     sums[2 + _CODING] += code
     if sums[2 + _MATH] > 0:
         sums[2 + _MATH] += min(numbers, 5) * 150
@@ -506,12 +518,12 @@ def _language(sums, counts):
 def analyse(data, last_words, phrase_keys, phrases, n_phrases):
     """Fingerprint one text: (simhash, template, head, tail, elicitation, grading, topic index, language index)."""
     n = len(data)
-    hashes = np.empty(n + 1, np.uint64)
-    kinds = np.empty(n + 1, np.uint8)
+    hashes = np.empty(n + 2, np.uint64)
+    kinds = np.empty(n + 2, np.uint8)
     counts = np.zeros(N_COUNTS, np.int64)
     sums = np.zeros(2 + _N_TOPICS + _N_LANGUAGES, np.int64)
     words = tokenize(data, n, hashes, kinds, counts)
-    lexicon_sums(hashes, kinds, words, last_words, phrase_keys, phrases, n_phrases, sums)
+    lexicon_sums(hashes, kinds, words + 1, last_words, phrase_keys, phrases, n_phrases, sums)
     numbers = 0
     for i in range(words):
         numbers += (kinds[i] & 7) == NUMBER
