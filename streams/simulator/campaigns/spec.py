@@ -8,6 +8,8 @@ import msgspec
 from streams.errors import InputError
 from streams.simulator.population import Population
 
+ITEMS = ("gsm8k", "gsm8k_backward", "flan_cot", "codegen", "toolformer", "roleplay", "arena_pairs")
+PURPOSES = ("reasoning", "grading", "tools")
 EVASIONS = ("human_hours", "aged", "split_payment", "own_networks", "own_clients", "clean")
 
 
@@ -16,8 +18,7 @@ class CampaignSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``per_day`` counts all exchanges of an account and day, ``share`` the part of them that is the campaign's purpose
     (the rest is cover traffic). ``start_h`` is counted from the start of the plan, ``hours`` 0 means to its end.
-    ``purpose`` is reasoning, grading or tools; ``items`` a packaged question set. ``evade`` joins names of `EVASIONS`
-    with ``+``.
+    ``purpose`` is one of `PURPOSES`, ``items`` one of `ITEMS`; ``evade`` joins names of `EVASIONS` with ``+``.
     """
 
     shape: str
@@ -77,6 +78,11 @@ def parse(text: str, defaults: dict[str, CampaignSpec]) -> CampaignSpec:
     for name in filter(None, spec.evade.split("+")):
         if name not in EVASIONS:
             raise InputError(f"campaign {shape} knows no evasion {name!r}{_nearest(name, EVASIONS)}")
+    for value, known in ((spec.purpose, PURPOSES), (spec.items, ITEMS)):
+        if value not in known:
+            raise InputError(
+                f"campaign {shape} knows no {value!r}{_nearest(value, known)}; known are {', '.join(known)}"
+            )
     if spec.accounts < 1 or spec.per_day <= 0 or not 0 < spec.share <= 1 or spec.variants < 1:
         raise InputError(f"campaign {text!r}: accounts, per_day and variants must be positive and share in (0, 1]")
     return spec
