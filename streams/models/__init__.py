@@ -1,9 +1,10 @@
 """River models as this project stores them: plain numbers, never pickle.
 
 The contract of each entry of `MODELS`: ``dump(model)`` gives a flat tuple that msgpack can carry, and ``load(dump)``
-gives a model whose next updates are the same to the last bit. ``load`` trusts nothing: whatever it is given, it either
-returns a working model or raises `StateError` (River's Rust-backed classes panic on corrupt bytes, past ``except
-Exception``). Feed finite numbers below 1e150 in size, whose squares are finite too.
+gives a model whose next updates and dumps are the same to the last bit (a number keeps its type: 1 is not 1.0).
+``load`` trusts nothing: whatever it is given, it either returns a working model or raises `StateError` (River's
+Rust-backed classes panic on corrupt bytes, past ``except Exception``). Feed finite numbers below 1e150 in size, whose
+squares are finite too.
 """
 
 from collections.abc import Callable

@@ -43,6 +43,7 @@ def dump_adwin(model: ADWIN) -> Dump:
         for start in (arrays_at, arrays_at + array_bytes):
             rows.extend(struct.unpack_from(f"<{filled}d", state, start + 8))
         at = arrays_at + 2 * array_bytes
+    settings = (float(model.delta), *settings[1:])
     return (*settings, int(model._drift_detected), head[5], head[6], int(head[7]), *head[8:], *rows)
 
 

@@ -11,7 +11,7 @@ from .checked import Dump, real, sequence
 
 def dump_beta(model: Beta) -> Dump:
     """Return (alpha and beta of the prior, alpha, beta)."""
-    return (model._alpha, model._beta, model.alpha, model.beta)
+    return (float(model._alpha), float(model._beta), float(model.alpha), float(model.beta))
 
 
 def load_beta(values: object) -> Beta:

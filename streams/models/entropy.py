@@ -18,8 +18,9 @@ def dump_entropy(model: Entropy) -> Dump:
     """Return (fading factor, eps, entropy, then code and count in code order); codes are integers."""
     if len(model.counter) > CODES_MAX:
         raise ValueError(f"an Entropy of more than {CODES_MAX} codes is not bounded")
-    pairs: list[Any] = [number for pair in sorted(model.counter.items()) for number in pair]
-    return (float(model.fading_factor), model.eps, model.entropy, *pairs)
+    counter: dict[Any, int] = model.counter  # type: ignore[assignment]
+    pairs = [int(number) for pair in sorted(counter.items()) for number in pair]
+    return (float(model.fading_factor), float(model.eps), float(model.entropy), *pairs)
 
 
 def load_entropy(values: object) -> Entropy:

@@ -19,7 +19,8 @@ def dump_heavy_hitters(model: HeavyHitters) -> Dump:
     entries: list[Any] = [
         item for key, (frequency, error) in model._entries.items() for item in (key, frequency, error)
     ]
-    return (model.support, model.epsilon, model.fading_factor, model._n, float(model._delta), *entries)
+    settings = (float(model.support), float(model.epsilon), float(model.fading_factor))
+    return (*settings, model._n, float(model._delta), *entries)
 
 
 def load_heavy_hitters(values: object) -> HeavyHitters:

@@ -12,7 +12,7 @@ from .checked import Dump, count, real, sequence
 
 def dump_mean(model: Mean) -> Dump:
     """Return (observations, mean); update it with unit weights only."""
-    return (model.n, model._mean)
+    return (float(model.n), float(model._mean))
 
 
 def load_mean(values: object) -> Mean:
@@ -27,7 +27,7 @@ def load_mean(values: object) -> Mean:
 
 def dump_var(model: Var) -> Dump:
     """Return (ddof, observations, mean, sum of squared deviations)."""
-    return (model.ddof, model.mean.n, model.mean._mean, model._S)
+    return (model.ddof, *dump_mean(model.mean), float(model._S))
 
 
 def load_var(values: object) -> Var:
@@ -44,8 +44,7 @@ def dump_gaussian_scorer(model: Any) -> Dump:
     """Return (grace period, observations, mean, sum of squared deviations); refuses one with a window."""
     if model.window_size:
         raise ValueError("a GaussianScorer over a window cannot be stored")
-    var = model.gaussian._var
-    return (model.grace_period, var.mean.n, var.mean._mean, var._S)
+    return (model.grace_period, *dump_var(model.gaussian._var)[1:])
 
 
 def load_gaussian_scorer(values: object) -> Any:

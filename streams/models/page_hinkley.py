@@ -5,17 +5,16 @@ import math
 from river.drift import PageHinkley
 
 from .checked import Dump, count, real, sequence
-from .moments import load_mean
+from .moments import dump_mean, load_mean
 
 _MODES = ("up", "down", "both")
 
 
 def dump_page_hinkley(model: PageHinkley) -> Dump:
     """Return 5 settings, drift 0 or 1, count, mean, two sums, smallest and largest sum."""
-    settings = (model.min_instances, model.delta, model.threshold, model.alpha, _MODES.index(model.mode))
-    mean = model._x_mean
-    sums = (model._sum_increase, model._sum_decrease, model._min_increase, model._max_decrease)
-    return (*settings, int(model._drift_detected), mean.n, mean._mean, *sums)
+    settings = (float(model.delta), float(model.threshold), float(model.alpha), _MODES.index(model.mode))
+    sums = map(float, (model._sum_increase, model._sum_decrease, model._min_increase, model._max_decrease))
+    return (model.min_instances, *settings, int(model._drift_detected), *dump_mean(model._x_mean), *sums)
 
 
 def load_page_hinkley(values: object) -> PageHinkley:

@@ -20,7 +20,7 @@ def dump_quantile(model: Quantile) -> Dump:
     state = model._quantile.__getstate__()
     markers = _MARKERS.unpack_from(state, _MARKERS_AT)
     positions = tuple(int(position) for position in markers[5:10])
-    return (model.q, state[_FILLED_AT], state[_STARTED_AT], *markers[:5], *positions, *markers[10:])
+    return (float(model.q), state[_FILLED_AT], state[_STARTED_AT], *markers[:5], *positions, *markers[10:])
 
 
 def load_quantile(values: object) -> Quantile:
