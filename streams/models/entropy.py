@@ -18,7 +18,7 @@ def dump_entropy(model: Entropy) -> Dump:
     """Return (fading factor, eps, entropy, then code and count in code order); codes are integers."""
     if len(model.counter) > CODES_MAX:
         raise ValueError(f"an Entropy of more than {CODES_MAX} codes is not bounded")
-    counter: dict[Any, int] = model.counter  # type: ignore[assignment]
+    counter: dict[Any, int] = model.counter
     pairs = [int(number) for pair in sorted(counter.items()) for number in pair]
     return (float(model.fading_factor), float(model.eps), float(model.entropy), *pairs)
 
