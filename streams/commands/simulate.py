@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from streams.errors import InputError
+from streams.commands.options import with_settings
+from streams.errors import InputError, TopicError
 
 
 def _start(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -100,11 +101,11 @@ _ABOVE_0 = click.FloatRange(0, min_open=True)
     metavar="[NAME]",
     help="Produce to a topic.  [default name: the setting kafka.requests_topic]",
 )
-@_option("--bootstrap", metavar="HOST:PORT", help="Kafka's address.  [default: the setting kafka.bootstrap]")
 @_option("--speed", type=_ABOVE_0, help="Event time per wall time for --topic; without it, as fast as possible.")
 @_option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @_option("--list", "listing", is_flag=True, help="List the shapes and benign kinds, and end.")
-def simulate(**options: Any) -> None:
+@with_settings
+def simulate(settings: Any, **options: Any) -> None:
     """Make traffic with known truth: benign accounts of many kinds and the campaigns you ask for.
 
     \b
@@ -133,7 +134,7 @@ def simulate(**options: Any) -> None:
 
             events = write_file(run, out, report)
         else:
-            events = _to_topic(run, topic, options, report)
+            events = _to_topic(run, topic, options["speed"], settings, report)
     if options["truth"] is not None:
         run.truth.write(options["truth"])
     _summary(run, events, time.monotonic() - began, options["as_json"])
@@ -163,19 +164,15 @@ def _plan(options: dict[str, Any]) -> Any:
     )
 
 
-def _to_topic(run: Any, topic: str, options: dict[str, Any], report: Callable[[int], object]) -> int:
-    from streams.config import Settings
+def _to_topic(run: Any, topic: str, speed: float | None, settings: Any, report: Callable[[int], object]) -> int:
+    from streams.runtime.kafka_client import producer_config, reach
     from streams.simulator.sinks import produce
 
-    kafka = Settings().kafka
+    name = topic or settings.kafka.requests_topic
+    if name not in reach(settings).list_topics(timeout=10).topics:
+        raise TopicError(f"There is no topic {name}. Make it with `stillwatch topics create`.")
     try:
-        return produce(
-            run,
-            topic or kafka.requests_topic,
-            {"bootstrap.servers": options["bootstrap"] or kafka.bootstrap},
-            report,
-            options["speed"],
-        )
+        return produce(run, name, producer_config(settings), report, speed)
     except KeyboardInterrupt:
         raise click.Abort from None
 

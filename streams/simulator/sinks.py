@@ -51,7 +51,7 @@ def write_file(events: Iterable[Event], path: Path, report: Callable[[int], obje
 def produce(
     events: Iterable[Event],
     topic: str,
-    settings: dict[str, Any],
+    config: dict[str, Any],
     report: Callable[[int], object],
     speed: float | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -59,8 +59,9 @@ def produce(
     """Produce events keyed by account and return how many arrived.
 
     ``speed`` is event time per wall time, counted from the first event; None is as fast as the broker takes them.
-    Record timestamps are left to the wall clock. Ends early, with what was produced, once ``stop`` says so. Raises
-    `BrokerError` if the cluster cannot be reached or refuses an event.
+    ``config`` is a confluent producer's; its partitioner must be ``murmur2_random``, which puts a key where Kafka's own
+    clients do. Record timestamps are left to the wall clock. Ends early, with what was produced, once ``stop`` says so.
+    Raises `BrokerError` if the cluster cannot be reached or refuses an event.
     """
     from confluent_kafka import KafkaException, Producer
 
@@ -74,18 +75,7 @@ def produce(
         else:
             failures.append(str(error))
 
-    producer = Producer(
-        {
-            "linger.ms": 20,
-            "compression.type": "lz4",
-            "partitioner": "murmur2_random",  # where Java clients put a key; librdkafka's own choice is another
-            "enable.idempotence": True,
-            "queue.buffering.max.messages": 50_000,
-            "message.timeout.ms": int(FLUSH_S * 1_000),
-            "error_cb": lambda error: None,  # what matters comes with the delivery report
-            **settings,
-        }
-    )
+    producer = Producer(config | {"linger.ms": 20, "queue.buffering.max.messages": 50_000})
     origin_ms, began, sent = None, time.monotonic(), 0
     try:
         for event in events:
@@ -110,7 +100,7 @@ def produce(
         raise BrokerError(f"cannot produce to {topic}: {error}") from None
     if failures or left:
         reason = failures[0] if failures else f"{left} events were not taken within {FLUSH_S:.0f} s"
-        raise BrokerError(f"cannot produce to {topic} at {settings.get('bootstrap.servers')}: {reason}")
+        raise BrokerError(f"cannot produce to {topic}: {reason}")
     return arrived
 
 
