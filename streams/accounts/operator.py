@@ -87,7 +87,7 @@ class AccountsOperator:
                 continue
             for name in event.faults:
                 self._count("field_faults", name)
-            items.append((offset, key, event, hash64(event.account_id)))
+            items.append((offset, key, event, hash64(event.account_id.encode())))
         if batch.offsets:
             self._next_offset = batch.offsets[-1] + 1
         self._finished = False
@@ -147,7 +147,7 @@ class AccountsOperator:
                 account.misrouted = partition_of(name, self._settings.kafka.request_partitions) != self.partition
             elif offset <= account.applied:
                 continue
-            digest = hash32(event.event_id)
+            digest = hash32(event.event_id.encode())
             if digest in account.recent:
                 duplicates += 1
                 continue
@@ -258,7 +258,7 @@ class AccountsOperator:
                 marker = unpack(value, Marker)
             elif key[:1] == b"a":
                 name = key[1:].decode()
-                self._accounts[name] = Account.load(hash64(name), unpack(value, AccountState))
+                self._accounts[name] = Account.load(hash64(name.encode()), unpack(value, AccountState))
             elif key[:1] == b"s" and key[1:2] in segments and key[2:].isdigit():
                 segments[key[1:2]][key] = unseal(value)
             else:

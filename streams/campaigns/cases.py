@@ -1,0 +1,196 @@
+"""Cases and their revisions: open, update, merge, close; what leaves the detector."""
+
+import math
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from streams.campaigns.evidence import total
+from streams.campaigns.table import AccountTable
+from streams.contracts.alert import (
+    ADDED_MAX_ACCOUNTS,
+    Accounts,
+    AlertEvent,
+    Category,
+    Evidence,
+    Exchanges,
+    Kind,
+    Pool,
+    Severity,
+    Status,
+    encode_alert,
+)
+from streams.contracts.cloudevents import alert_headers
+from streams.contracts.hashing import hash64
+from streams.operator import ALERTS, Record
+
+# MITRE ATLAS techniques by category
+TECHNIQUES: dict[str, tuple[str, ...]] = {
+    "distillation": ("AML.T0024.002", "AML.T0040", "AML.T0021"),
+    "reseller": ("AML.T0008.005", "AML.T0040", "AML.T0021"),
+    "stolen_credential": ("AML.T0012", "AML.T0040", "AML.T0034.000"),
+    "technique_search": ("AML.T0054", "AML.T0065", "AML.T0040"),
+    "anomaly": ("AML.T0040",),
+}
+REVISION_FIRST_MS = 10_000  # updates of a case are at least so far apart, doubling ...
+REVISION_MAX_MS = 600_000  # ... up to this
+GROUPS_FLOOR = 2_000  # candidate groups a day assumed at least, until more are counted
+CLOSE_MARGIN = 2.0  # nats below the threshold at which an open case is withdrawn: no flapping around it
+
+
+class Case(Struct):
+    """One case; members are account rows."""
+
+    alert_id: str
+    kind: Kind
+    category: Category
+    subject_id: str
+    founder: int  # family or pool token, or account row
+    opened_at: int
+    first_seen: int
+    last_seen: int
+    number: int  # in order of opening
+    revision: int = 0
+    status: Status = "open"
+    revised_at: int = 0
+    severity: Severity = "low"
+    merged_into: str | None = None
+    members: dict[int, None] = {}
+    named: dict[int, None] = {}  # everybody ever named
+    evidence: list[Evidence] = []  # as last published
+    evidence_total: float = 0.0
+
+    @property
+    def live(self) -> bool:
+        """Open or updated."""
+        return self.status in ("open", "updated")
+
+
+def threshold(groups_a_day: int, false_cases_a_day: float) -> float:
+    """Evidence, in nats, at which so many groups a day give so many false cases: ln(groups / budget)."""
+    return round(math.log(max(GROUPS_FLOOR, groups_a_day) / false_cases_a_day), 6)
+
+
+class Cases:
+    """All cases by id, and the records of their revisions."""
+
+    def __init__(self, table: AccountTable, detector: dict[str, str]) -> None:
+        self._table, self._detector = table, detector
+        self.cases: dict[str, Case] = {}
+        self.bases: dict[str, bytes] = {}  # answered exchanges of each row when the case opened (little-endian u4)
+        self.dirty: dict[str, None] = {}
+        self.new: dict[str, None] = {}  # whose base is not yet in a checkpoint
+        self.counts: dict[tuple[str, str, str], int] = {}
+
+    def live(self) -> list[Case]:
+        """Open cases, oldest first."""
+        return [case for case in self.cases.values() if case.live]
+
+    def open(
+        self, kind: Kind, category: Category, founder: int, rows: list[int], token: int | None, last_seen: int, now: int
+    ) -> Case:
+        """Make a case (not yet published: `revise` does that)."""
+        names = sorted(self._table.names[row] for row in rows)
+        founding = f"{token:016x}" if token is not None else "\n".join(names)
+        alert_id = f"{hash64(f'{kind}|{category}|{founding}|{now}'.encode()):016x}"
+        subject = names[0] if kind == "account" else f"cluster-{hash64(founding.encode()):016x}"
+        self.bases[alert_id] = self._table.rows["answered"][: len(self._table)].astype("<u4").tobytes()
+        first_seen = int(self._table.rows["first"][rows].min())
+        case = Case(alert_id, kind, category, subject, founder, now, first_seen, last_seen, len(self.cases))
+        self.cases[alert_id] = case
+        self.new[alert_id] = None
+        return case
+
+    def due(self, case: Case, now: int) -> bool:
+        """Tell whether the next update may be published."""
+        wait = min(REVISION_MAX_MS, REVISION_FIRST_MS << min(case.revision, 16))
+        return now - case.revised_at >= wait
+
+    def revise(
+        self,
+        case: Case,
+        status: Status,
+        rows: list[int],
+        evidence: list[Evidence],
+        limit: float,
+        now: int,
+        pools: list[tuple[int, list[int]]] | None = None,
+        last_seen: int | None = None,
+    ) -> list[Record]:
+        """Publish a revision with ``rows`` as members; more than 1,000 new ones take several, of one detected_at."""
+        members = dict.fromkeys(rows)
+        added = [row for row in rows if row not in case.members]
+        removed = [row for row in case.members if row not in members]
+        names = self._table.names
+        added_ids = sorted(names[row] for row in added)
+        removed_ids = sorted(names[row] for row in removed)
+        case.named.update(dict.fromkeys(added))
+        count = len(case.members)
+        case.members = members
+        if rows:
+            case.first_seen = min(case.first_seen, int(self._table.rows["first"][rows].min()))
+        case.last_seen = max(case.last_seen, last_seen or 0)
+        case.evidence = evidence or case.evidence
+        case.evidence_total = total(case.evidence)
+        before, all_, output = self._exchanges(case)
+        case.severity = severity(case, before)
+        case.revised_at = now
+        place = set(rows)
+        shown = tuple(
+            Pool(f"pool-{token:016x}", len(inside)) for token, found in pools or () if (inside := place.intersection(found))
+        )
+        out = []
+        while True:
+            part, added_ids = added_ids[:ADDED_MAX_ACCOUNTS], added_ids[ADDED_MAX_ACCOUNTS:]
+            gone, removed_ids = removed_ids, []
+            count += len(part) - len(gone)
+            case.revision += 1
+            case.status = "updated" if status == "open" and case.revision > 1 else status
+            alert = AlertEvent(
+                alert_id=case.alert_id,
+                revision=case.revision,
+                status=case.status,
+                kind=case.kind,
+                subject_id=case.subject_id,
+                category=case.category,
+                merged_into=case.merged_into,
+                severity=case.severity,
+                score=round(1 / (1 + math.exp(min(700.0, limit - case.evidence_total))), 6),
+                evidence_total=case.evidence_total,
+                threshold=limit,
+                detected_at=now,
+                first_seen=case.first_seen,
+                last_seen=case.last_seen,
+                accounts=Accounts(count, tuple(part), tuple(gone)),
+                pools=shown,
+                exchanges=Exchanges(before, all_, output),
+                evidence=tuple(case.evidence),
+                techniques=TECHNIQUES[case.category],
+                detector=self._detector,
+            )
+            out.append(Record(ALERTS, None, case.alert_id.encode(), encode_alert(alert), alert_headers(alert)))
+            key = (case.category, case.severity, case.status)
+            self.counts[key] = self.counts.get(key, 0) + 1
+            if not added_ids:
+                break
+        self.dirty[case.alert_id] = None
+        return out
+
+    def _exchanges(self, case: Case) -> tuple[int, int, int]:
+        rows = self._table.rows
+        base = np.frombuffer(self.bases[case.alert_id], "<u4")
+        named = np.fromiter(case.named, np.int64, len(case.named))
+        before = int(base[named[named < base.size]].sum())
+        members = np.fromiter(case.members, np.int64, len(case.members))
+        return before, int(rows["exchanges"][members].sum()), int(rows["output"][members].sum())
+
+
+def severity(case: Case, leaked: int) -> Severity:
+    """By accounts and by what has leaked: 1,000 traces train a useful student (arXiv 2501.19393)."""
+    n = len(case.members)
+    if n >= 1_000 or leaked >= 10_000:
+        return "critical"
+    if n >= 100 or leaked >= 1_000 or case.category == "stolen_credential":
+        return "high"
+    return "medium" if n >= 20 or leaked >= 200 or case.kind == "cluster" else "low"

@@ -1,0 +1,212 @@
+"""Evidence that a group copies the model, in nats: one bounded contribution per indicator, and they add up.
+
+Each contribution is a log-likelihood ratio against a benign *group* that was found in the same way. It is bounded by how
+often benign groups show the indicator, so that no number of exchanges of one reason can make up for a second reason:
+exchanges of one group are dependent, and a product over them would reject every course and every app. Structure alone,
+or purpose alone, never reaches the threshold.
+
+The constants were set on simulated traffic of the tuning seeds 1 to 5 and on none of the seeds used for reporting.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from streams.campaigns.cluster_models import ClusterModels
+from streams.campaigns.group import Group
+from streams.campaigns.reference import Reference
+from streams.contracts.alert import Evidence
+from streams.contracts.packets import DEVICE, KIND_NAMES, NETWORK, PAYMENT, SYSTEM, TAIL, TEMPLATE
+
+AXES = ("volume", "structure", "focus", "coordination", "identity", "benign")
+MEMBERS_MIN = 3
+OWNERS_WEIGHT = 1.6  # nats per e-fold of owners: benign shared templates thin out like n**-1.6
+OWNERS_MAX = 6.5
+PURPOSE_MAX = 4.0
+DAY_MS = 86_400_000
+
+
+def evidence(indicator: str, contribution: float, value: Any, baseline: Any, detail: str) -> Evidence:
+    """An item as published: rounded to 6 digits, so that what adds up is what is shown."""
+    return Evidence(indicator, round(float(contribution), 6), value, baseline, detail)
+
+
+def ramp(x: float, low: float, high: float) -> float:
+    """0 below ``low``, 1 above ``high``, linear between."""
+    return min(1.0, max(0.0, (x - low) / (high - low)))
+
+
+def weigh(group: Group, reference: Reference, models: ClusterModels | None, now: int) -> list[Evidence]:
+    """All items of a group of `MEMBERS_MIN` accounts or more, strongest axis first."""
+    n = len(group)
+    owners = group.owners()
+    items = [
+        *_structure(group, len(owners)),
+        *_focus(group, reference),
+        *_coordination(group, models, now),
+        *_identity(group, owners, now),
+        *_benign(group, owners, n),
+    ]
+    if (odd := _oddness(group, reference, now)) is not None:
+        items.append(odd)
+    return [item for item in items if item.contribution]
+
+
+def diversity(group: Group) -> float:
+    """How far contents differ, 0..1: 0 for one text sent by everybody, 1 for a new text in every exchange."""
+    exchanges = sum(token.exchanges for token in group.tokens if token.kind == TEMPLATE) or sum(
+        token.exchanges for token in group.tokens
+    )
+    contents = sum(len(token.contents) for token in group.tokens if token.kind == TEMPLATE) or sum(
+        len(token.contents) for token in group.tokens
+    )
+    return min(1.0, contents / max(1.0, min(exchanges, 512 * len(group.tokens))))
+
+
+def _structure(group: Group, owners: int) -> list[Evidence]:
+    spread = diversity(group)
+    kinds = sorted({KIND_NAMES[token.kind] for token in group.tokens})
+    # one text sent by many may be a link that went round; a text that only frames new content is a tool
+    weight = 0.35 + 0.65 * ramp(spread, 0.05, 0.4)
+    shared = min(OWNERS_MAX, OWNERS_WEIGHT * math.log(max(1.0, owners / 2))) * weight
+    workers = int(np.count_nonzero(group.fresh >= 3))
+    work = 2.5 * workers / len(group) * ramp(workers, 1, 4)
+    return [
+        evidence(
+            "I1", shared, owners, 2,
+            f"{owners} unrelated owners share {len(group.tokens)} {'/'.join(kinds)} tokens; content diversity {spread:.2f}",
+        ),
+        evidence("I2", work, workers, 0, f"{workers} accounts wrap ever new content in the shared prompts"),
+    ]  # fmt: skip
+
+
+def _focus(group: Group, reference: Reference) -> list[Evidence]:
+    out = []
+    for indicator, name, known, what in (
+        ("I4", "elicit", "elicit_known", "ask for the model's reasoning"),
+        ("I8", "grading", "grading_known", "use the model as a grader"),
+    ):
+        asked = sum(getattr(token, name) for token in group.tokens)
+        seen = sum(getattr(token, known) for token in group.tokens)
+        if not seen:
+            continue
+        share, base = asked / seen, reference.rate("elicit" if name == "elicit" else "grading")
+        strength = min(PURPOSE_MAX, -math.log(base))
+        value = strength * ramp(share, 0.3, 0.8) * ramp(seen, 0, 8) - 0.5 * ramp(0.1 - share, 0, 0.1)
+        out.append(evidence(indicator, value, round(share, 4), round(base, 4), f"{share:.0%} of its prompts {what}"))
+    purity = float(np.median(group.purity))
+    out.append(
+        evidence(
+            "I3", 2.0 * ramp(purity, 0.15, 0.6) - 1.0 * ramp(0.05 - purity, 0, 0.05), round(purity, 4), 0.05,
+            f"half of the accounts spend {purity:.0%} or more of their traffic on it",
+        )
+    )  # fmt: skip
+    return out
+
+
+def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[Evidence]:
+    out = []
+    n = len(group)
+    if n >= 8:
+        # a router splits its load evenly; people's volumes are heavy-tailed (lognormal with sigma above 1)
+        days = np.maximum(1 / 24, (now - group.first) / DAY_MS)
+        volumes = np.log(group.uses / days)
+        deviation = float(volumes.std())
+        if float(group.uses.mean()) >= 3:
+            value = 2.0 * ramp(0.9 - deviation, 0, 0.6) - 1.5 * ramp(deviation - 1.2, 0, 0.8)
+            out.append(
+                evidence("I29", value, round(deviation, 4), 1.2, f"load split over accounts: log deviation {deviation:.2f}")
+            )
+        hours = group.rows["hours"].sum(axis=0)
+        span_h = (now - int(group.first.min())) / 3_600_000
+        if span_h >= 20:
+            share = float(hours.min() / max(1.0, hours.mean()))
+            value = 1.5 * ramp(share, 0.35, 0.7)
+            out.append(evidence("I18", value, round(share, 4), 0.3, f"quietest hour at {share:.0%} of the mean hour"))
+    if models is not None:
+        if (index := models.steadiness()) is not None:
+            value = 1.0 * ramp(3.0 - index, 0, 2.0) - 0.5 * ramp(index - 6.0, 0, 10.0)
+            out.append(
+                evidence("I10", value, round(index, 6), 6.0, f"exchanges a minute: dispersion {index:.1f} (1: a metronome)")
+            )
+            steady = 0.4 if models.drifts == 0 else -0.4
+            out.append(
+                evidence("I9", steady, models.drifts, 1, f"purpose of its traffic changed {models.drifts} times (ADWIN)")
+            )
+        if models.surge > 0.5:
+            value = 1.0 * ramp(models.surge, 0.9, 1.0)
+            out.append(
+                evidence("I14", value, round(models.surge, 6), 0.9, "new accounts arrived faster than its past allows")
+            )
+    return out
+
+
+def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
+    n = len(group)
+    out = []
+    tokens = group.infrastructure()
+    largest = owners.most_common(1)[0][1] / n
+    unrelated = 1.0 - ramp(largest, 0.3, 0.7)
+    for indicator, kinds, most, what in (
+        ("I11", (PAYMENT, DEVICE), 3.0, "a card or device"),
+        ("I12", (NETWORK,), 2.0, "a network that few others use"),
+    ):
+        rows = {row for shared, rows in tokens.values() if shared.kind in kinds for row in rows}
+        share = len(rows) / n
+        value = most * ramp(share, 0.1, 0.6) * unrelated
+        out.append(evidence(indicator, value, round(share, 4), 0.05, f"{share:.0%} share {what} with another of the group"))
+    created = group.rows["created"]
+    known = created > 0
+    if int(known.sum()) >= 5:
+        ages = (now - created[known]) / DAY_MS
+        young = float((ages < 45).mean())
+        value = 1.2 * ramp(young, 0.5, 0.9)
+        out.append(evidence("I19", value, round(young, 4), 0.3, f"{young:.0%} of the accounts are younger than 45 days"))
+    return out
+
+
+def _benign(group: Group, owners: Any, n: int) -> list[Evidence]:
+    out = []
+    (kind, _), most = owners.most_common(1)[0]
+    share = most / n
+    if kind != "account" and share > 0.3:
+        name = "organisation" if kind == "org" else "private mail domain"
+        value = -7.0 * ramp(share, 0.3, 0.6)
+        out.append(evidence("benign.organisation", value, round(share, 4), 0.3, f"{share:.0%} belong to one {name}"))
+    edu = float((group.rows["plan"] == 2).mean())
+    spread = diversity(group)
+    if edu > 0.4 and spread < 0.3:
+        value = -5.0 * ramp(edu, 0.4, 0.8)
+        out.append(evidence("benign.course", value, round(edu, 4), 0.1, f"{edu:.0%} on education plans, contents alike"))
+    median_uses, purity = float(np.median(group.uses)), float(np.median(group.purity))
+    if n >= 5 and median_uses <= 2 and purity < 0.15:
+        out.append(
+            evidence("benign.copied_prompt", -3.0, round(purity, 4), 0.15, "used once or twice by people who do other things")
+        )
+    systems = [token for token in group.tokens if token.kind == SYSTEM]
+    if systems and not any(token.kind in (TEMPLATE, TAIL) for token in group.tokens):
+        out.append(evidence("benign.app", -3.0, len(systems), 0, "only a system prompt in common: an app's users"))
+    return out
+
+
+def _oddness(group: Group, reference: Reference, now: int) -> Evidence | None:
+    """Mean oddness of up to 16 accounts for their plan (River HalfSpaceTrees, learned on clean accounts)."""
+    step = max(1, len(group) // 16)
+    scores = [reference.oddness(row, now) for row in group.rows[::step][:16]]
+    known = [score for score in scores if score is not None]
+    if len(known) < 3:
+        return None
+    mean = sum(known) / len(known)
+    value = 1.5 * ramp(mean, 0.5, 3.0) - 0.5 * ramp(-mean, 0.0, 1.0)
+    return evidence("I21", value, round(mean, 6), 0.0, f"accounts {mean:.1f} deviations odd for their plan")
+
+
+def total(items: list[Evidence]) -> float:
+    """Sum of the contributions, rounded to 6 digits."""
+    return round(sum(item.contribution for item in items), 6)
+
+
+def named(group: Group) -> Any:
+    """Mask of the accounts to name: who really uses what is shared, not who passed by."""
+    return ((group.uses >= 2) & (group.purity >= 0.05)) | (group.purity >= 0.5)

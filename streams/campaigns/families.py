@@ -1,0 +1,165 @@
+"""Candidate groups: content tokens that work alike and share accounts, with the accounts that really use them.
+
+A content token is *telling* if its exchanges ask for reasoning, grade answers, or wrap ever new content for several
+accounts. Telling tokens with two accounts in common form a family (union-find, as in Tarjan 1975): the variants of one
+campaign's prompts. Popular phrases are not telling, so they link nobody.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from streams.campaigns.shared import SharedToken, SharedTokens
+
+PURPOSE_SHARE = 0.5  # of a token's exchanges: half of them ask for reasoning, or grade
+WORKERS = 2  # accounts that wrap new content in a template, to make it telling
+WORK_USES = 3  # uses with new content that make an account a worker
+COMMON_ACCOUNTS = 2  # one account in common may be a bystander, two are rare by chance among telling tokens
+TOKENS_PER_ACCOUNT = 64  # of an account's telling tokens, the newest are compared
+
+
+class Family(Struct, array_like=True):
+    """Telling tokens that belong together, named by the one that was first shared."""
+
+    founder: int
+    tokens: list[int]
+    looked_members: int = 0  # at the last evaluation
+    looked_exchanges: int = 0
+    looked_at: int = 0
+
+
+class Member(Struct):
+    """How one account uses a family's tokens."""
+
+    first: int
+    last: int
+    uses: int
+    fresh: int  # uses with content that was new
+    tokens: int
+
+
+class Families:
+    """Union-find over telling content tokens."""
+
+    def __init__(self, shared: SharedTokens) -> None:
+        self._shared = shared
+        self.families: dict[int, Family] = {}
+        self.telling_of: dict[int, list[int]] = {}  # account row -> telling tokens, in order of joining
+        self._common: dict[tuple[int, int], int] = {}  # pair of telling tokens -> accounts in common
+        self.dirty: dict[int, None] = {}
+        self.dirty_rows: dict[int, None] = {}
+        self.merged: list[tuple[int, int]] = []  # (survivor, absorbed) since the operator last looked
+
+    @staticmethod
+    def telling(shared: SharedToken) -> bool:
+        """Tell whether a token's exchanges show a purpose, or work on ever new content."""
+        if len(shared.members) < 2:
+            return False
+        if shared.elicitation >= PURPOSE_SHARE or shared.judging >= PURPOSE_SHARE:
+            return True
+        workers = sum(1 for member in shared.members.values() if member[3] >= WORK_USES)
+        return workers >= WORKERS
+
+    def look(self, shared: SharedToken, row: int | None = None) -> Family | None:
+        """Take note of a change in a content token (of account ``row`` only, if given); returns its family if any."""
+        if not shared.family:
+            if not self.telling(shared):
+                return None
+            shared.family = shared.token
+            family = self.families[shared.token] = Family(shared.token, [shared.token])
+            self.dirty[shared.token] = None
+            for member in sorted(shared.members):
+                self._join(shared, member)
+            return self.families.get(shared.family, family)
+        if row is not None:
+            self._join(shared, row)
+        return self.families[shared.family]
+
+    def _join(self, shared: SharedToken, row: int) -> None:
+        tokens = self.telling_of.setdefault(row, [])
+        if shared.token in tokens:
+            return
+        for pair in self._pair_up(tokens, shared.token):
+            if self._common[pair] == COMMON_ACCOUNTS:
+                self._union(*pair)
+        tokens.append(shared.token)
+        self.dirty_rows[row] = None
+
+    def _pair_up(self, tokens: list[int], token: int) -> list[tuple[int, int]]:
+        pairs = [(min(other, token), max(other, token)) for other in tokens[-TOKENS_PER_ACCOUNT:]]
+        for pair in pairs:
+            self._common[pair] = self._common.get(pair, 0) + 1
+        return pairs
+
+    def _union(self, one: int, two: int) -> None:
+        tokens = self._shared.tokens
+        if one not in tokens or two not in tokens:
+            return
+        a, b = tokens[one].family, tokens[two].family
+        if a == b or not a or not b:
+            return
+        survivor, absorbed = sorted((a, b), key=lambda f: (tokens[f].first, f) if f in tokens else (0, f))
+        into, gone = self.families[survivor], self.families.pop(absorbed)
+        for token in gone.tokens:
+            if token in tokens:
+                tokens[token].family = survivor
+                self._shared.dirty[token] = None
+        into.tokens = sorted({*into.tokens, *gone.tokens})
+        into.looked_members = into.looked_exchanges = 0
+        self.dirty[survivor] = self.dirty[absorbed] = None
+        self.merged.append((survivor, absorbed))
+
+    def members(self, family: Family) -> dict[int, Member]:
+        """Account row -> its use of the family's tokens; an exchange that shows several kinds counts once."""
+        out: dict[int, Member] = {}
+        by_kind: dict[int, dict[int, list[int]]] = {}
+        for token in family.tokens:
+            if (shared := self._shared.tokens.get(token)) is None:
+                continue
+            kind = by_kind.setdefault(shared.kind, {})
+            for row, (first, last, uses, fresh) in shared.members.items():
+                if (seen := kind.get(row)) is None:
+                    kind[row] = [first, last, uses, fresh, 1]
+                else:
+                    seen[0], seen[1] = min(seen[0], first), max(seen[1], last)
+                    seen[2] += uses
+                    seen[3] += fresh
+                    seen[4] += 1
+        for kind in by_kind.values():
+            for row, (first, last, uses, fresh, tokens) in kind.items():
+                if (member := out.get(row)) is None:
+                    out[row] = Member(first, last, uses, fresh, tokens)
+                else:
+                    member.first, member.last = min(member.first, first), max(member.last, last)
+                    member.uses, member.fresh = max(member.uses, uses), max(member.fresh, fresh)
+                    member.tokens += tokens
+        return out
+
+    def forget(self, changed: list[SharedToken]) -> None:
+        """Rebuild what rests on memberships that have expired: families may lose tokens, split, or end."""
+        broken = {shared.family for shared in changed if shared.family}
+        broken |= {
+            family.founder for family in self.families.values() if any(t not in self._shared.tokens for t in family.tokens)
+        }
+        for founder in sorted(broken):
+            family = self.families.get(founder)
+            if family is None:
+                continue
+            family.tokens = [t for t in family.tokens if t in self._shared.tokens and self._shared.tokens[t].members]
+            self.dirty[founder] = None
+            if not family.tokens:
+                del self.families[founder]
+        telling = sorted((t for t in self._shared.tokens.values() if t.family), key=lambda t: (t.first, t.token))
+        rows: dict[int, list[int]] = {}
+        for shared in telling:
+            for row in shared.members:
+                rows.setdefault(row, []).append(shared.token)
+        self.dirty_rows.update(dict.fromkeys([*self.telling_of, *rows]))
+        self.restore_rows(rows)
+
+    def restore_rows(self, telling_of: dict[int, list[int]]) -> None:
+        """Take over the telling tokens of each account and count accounts in common from them."""
+        self.telling_of, self._common = telling_of, {}
+        for tokens in telling_of.values():
+            for i, token in enumerate(tokens):
+                self._pair_up(tokens[:i], token)

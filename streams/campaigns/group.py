@@ -1,0 +1,100 @@
+"""One candidate group with what its evidence is computed from, as columns."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from streams.campaigns.families import Member
+from streams.campaigns.shared import SharedToken, SharedTokens
+from streams.campaigns.table import AccountTable
+from streams.contracts.packets import CLIENT, DEVICE, NETWORK, PAYMENT
+
+PUBLIC_MAIL_ACCOUNTS = 30  # a mail domain of more accounts is public and says nothing about who owns an account
+# A token shared by more of all accounts than this links nobody in particular, whatever the cap of the tokens stage.
+RARE_SHARE = {NETWORK: 0.002, CLIENT: 0.002, PAYMENT: 0.001, DEVICE: 0.001}
+RARE_MIN = {NETWORK: 40, CLIENT: 40, PAYMENT: 200, DEVICE: 200}
+
+
+class Group:
+    """Accounts that share content or infrastructure, sorted by row, with their use of what they share."""
+
+    def __init__(
+        self, table: AccountTable, shared: SharedTokens, members: dict[int, Member], tokens: list[SharedToken], now: int
+    ) -> None:
+        self.table, self.shared, self.tokens, self.now = table, shared, tokens, now
+        self.at = np.array(sorted(members), np.int64)
+        self.rows = table.rows[self.at]
+        used = [members[row] for row in self.at.tolist()]
+        self.uses = np.array([m.uses for m in used], np.int64)
+        self.fresh = np.array([m.fresh for m in used], np.int64)
+        self.first = np.array([m.first for m in used], np.int64)
+        self.last = np.array([m.last for m in used], np.int64)
+        self.exchanges = self.rows["exchanges"].astype(np.int64)
+        self.purity = self.uses / np.maximum(1, self.exchanges)
+
+    def __len__(self) -> int:
+        return int(self.at.size)
+
+    def take(self, mask: Any) -> "Group":
+        """The part of the group where ``mask`` holds."""
+        part = Group.__new__(Group)
+        part.table, part.shared, part.tokens, part.now = self.table, self.shared, self.tokens, self.now
+        for name in ("at", "rows", "uses", "fresh", "first", "last", "exchanges", "purity"):
+            setattr(part, name, getattr(self, name)[mask])
+        return part
+
+    def owners(self) -> Counter[tuple[str, int]]:
+        """Accounts per owner: an organisation, a private mail domain, else the account itself."""
+        found: Counter[tuple[str, int]] = Counter()
+        for row, org, mail in zip(self.at.tolist(), self.rows["org"].tolist(), self.rows["mail"].tolist(), strict=True):
+            if org:
+                found["org", org] += 1
+            elif mail and self.table.mail_accounts[mail] <= PUBLIC_MAIL_ACCOUNTS:
+                found["mail", mail] += 1
+            else:
+                found["account", row] += 1
+        return found
+
+    def infrastructure(self) -> dict[int, tuple[SharedToken, list[int]]]:
+        """Rare infrastructure tokens that two or more of the group share, with their rows."""
+        found: dict[int, list[int]] = {}
+        for row in self.at.tolist():
+            for token in self.shared.infrastructure_of.get(row, ()):
+                found.setdefault(token, []).append(row)
+        out = {}
+        for token in sorted(found):
+            rows = found[token]
+            shared = self.shared.tokens[token]
+            if shared.kind not in RARE_SHARE or len(rows) < 2:
+                continue
+            limit = max(RARE_MIN[shared.kind], RARE_SHARE[shared.kind] * len(self.table))
+            # a token that mostly outsiders show is theirs, not the group's
+            if shared.degree <= limit or 2 * len(rows) >= shared.degree:
+                out[token] = (shared, rows)
+        return out
+
+    def pools(self) -> list[tuple[int, list[int]]]:
+        """Components of the group joined by rare infrastructure: (earliest token, rows), largest first."""
+        parent: dict[int, int] = {}
+
+        def root(x: int) -> int:
+            while parent.setdefault(x, x) != x:
+                parent[x] = parent[parent[x]]
+                x = parent[x]
+            return x
+
+        tokens = self.infrastructure()
+        for _, rows in tokens.values():
+            for row in rows[1:]:
+                parent[root(row)] = root(rows[0])
+        founder: dict[int, tuple[int, int]] = {}
+        for token, (shared, rows) in tokens.items():
+            r = root(rows[0])
+            founder[r] = min(founder.get(r, (2**63, 0)), (shared.first, token))
+        pools: dict[int, list[int]] = {}
+        for row in self.at.tolist():
+            if row in parent:
+                pools.setdefault(root(row), []).append(row)
+        found = [(founder[r][1], rows) for r, rows in pools.items() if len(rows) >= 2]
+        return sorted(found, key=lambda pool: (-len(pool[1]), pool[0]))

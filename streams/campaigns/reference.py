@@ -1,0 +1,172 @@
+"""The benign reference: what ordinary groups and accounts are like, learned only from what stayed clean.
+
+An account enters after a clean period, flagged traffic never. Two generations: the *challenger* learns, the *champion*
+scores; once a day the challenger becomes champion, which is counted (`reference_swaps`), so that a campaign that runs
+from the first minute has to stay unnoticed for a whole generation before it could teach anything.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from river import proba, stats
+
+from streams.campaigns.table import PLANS
+from streams.errors import StateError
+from streams.models import MODELS, make_half_space_trees
+
+# Before anything is learned: one benign group in 25 is about reasoning, one in 50 about grading. Homework, tutoring
+# and evaluation groups were counted in simulated traffic of five seeds; a site's own counts take over as they come in.
+PRIOR = {"elicit": (2.0, 48.0), "grading": (1.0, 49.0)}
+GENERATION_MS = 86_400_000
+WINDOWS_PER_HOUR = 500  # account windows learned an hour at most: 18 us each
+SCORES_MIN = 64  # benign scores before the forest has a say
+FEATURES = ("rate", "elicit", "grading", "first_turn", "tools", "output", "focus", "hours")
+LIMITS = dict.fromkeys(FEATURES, (0.0, 1.0))
+REFERENCE_MODELS = {"forest": "half_space_trees", "score_mean": "mean", "score_var": "var"}
+
+
+def window(row: Any, now: int) -> dict[str, float]:
+    """An account as the forest sees it: every feature in 0..1."""
+    n = max(1, int(row["exchanges"]))
+    days = max(1 / 24, (now - int(row["first"])) / 86_400_000)
+    topics = row["topics"][1:]
+    known = int(topics.sum())
+    return {
+        "rate": min(1.0, math.log10(1 + n / days) / 5),
+        "elicit": int(row["elicit"]) / max(1, int(row["elicit_known"])),
+        "grading": int(row["grading"]) / max(1, int(row["grading_known"])),
+        "first_turn": int(row["first_turn"]) / n,
+        "tools": int(row["tools"]) / n,
+        "output": min(1.0, math.log2(1 + int(row["output"]) / n) / 14),
+        "focus": int(topics.max()) / known if known else 0.0,
+        "hours": int(np.count_nonzero(row["hours"])) / 24,
+    }
+
+
+class Generation:
+    """One reference: a forest per plan (River HalfSpaceTrees) with the mean and variance of benign scores."""
+
+    def __init__(self) -> None:
+        self.forests: dict[int, Any] = {}
+        self.means: dict[int, Any] = {}
+        self.variances: dict[int, Any] = {}
+        self.learned: dict[int, int] = {}
+
+    def learn(self, plan: int, features: dict[str, float]) -> None:
+        """Learn one clean account window."""
+        if plan not in self.forests:
+            self.forests[plan] = make_half_space_trees(LIMITS, seed=plan + 1, trees=5, height=6, window=64)
+            self.means[plan], self.variances[plan] = stats.Mean(), stats.Var()
+            self.learned[plan] = 0
+        forest = self.forests[plan]
+        if self.learned[plan] >= SCORES_MIN:
+            score = forest.score_one(features)
+            self.means[plan].update(score)
+            self.variances[plan].update(score)
+        forest.learn_one(features)
+        self.learned[plan] += 1
+
+    def oddness(self, plan: int, features: dict[str, float]) -> float | None:
+        """Standard deviations above the benign mean; None while too little is known."""
+        if plan not in self.forests or self.means[plan].n < SCORES_MIN:
+            return None
+        deviation = max(0.02, math.sqrt(self.variances[plan].get()))
+        return (self.forests[plan].score_one(features) - self.means[plan].get()) / deviation
+
+    def dump(self) -> list[Any]:
+        """Plain numbers."""
+        return [
+            [
+                plan, self.learned[plan], MODELS["half_space_trees"].dump(self.forests[plan]),
+                MODELS["mean"].dump(self.means[plan]), MODELS["var"].dump(self.variances[plan]),
+            ]
+            for plan in sorted(self.forests)
+        ]  # fmt: skip
+
+    @classmethod
+    def load(cls, state: list[Any]) -> "Generation":
+        """Rebuild from `dump`; raise `StateError` for anything else."""
+        generation = cls()
+        try:
+            for plan, learned, forest, mean, variance in state:
+                generation.learned[plan] = learned
+                generation.forests[plan] = MODELS["half_space_trees"].load(forest)
+                generation.means[plan] = MODELS["mean"].load(mean)
+                generation.variances[plan] = MODELS["var"].load(variance)
+        except (TypeError, ValueError) as error:
+            raise StateError(f"the reference in the state is malformed: {error}") from None
+        return generation
+
+
+class Reference:
+    """Champion and challenger, and the rates of purposes among benign groups (River proba.Beta)."""
+
+    def __init__(self) -> None:
+        self.champion, self.challenger = Generation(), Generation()
+        self.rates = {name: proba.Beta(*prior, seed=1) for name, prior in PRIOR.items()}
+        self.since = 0  # event time at which the challenger began, ms
+        self.swaps = 0
+        self.learned = self.skipped = 0
+        self.changed = False
+
+    def rate(self, purpose: str) -> float:
+        """Share of benign groups with this purpose."""
+        beta = self.rates[purpose]
+        return float(beta.alpha / (beta.alpha + beta.beta))
+
+    def learn_group(self, elicit: bool, grading: bool) -> None:
+        """Learn one group that stayed clean."""
+        self.rates["elicit"].update(elicit)
+        self.rates["grading"].update(grading)
+        self.changed = True
+
+    def learn_account(self, row: Any, now: int) -> None:
+        """Learn one clean account."""
+        self.challenger.learn(int(row["plan"]), window(row, now))
+        self.learned += 1
+        self.changed = True
+
+    def turn(self, now: int) -> bool:
+        """Make the challenger champion once a generation is over; tell whether it was."""
+        if self.since == 0:
+            self.since = now
+        if now - self.since < GENERATION_MS:
+            return False
+        self.champion, self.challenger, self.since = self.challenger, Generation(), now
+        self.swaps += 1
+        self.changed = True
+        return True
+
+    def oddness(self, row: Any, now: int) -> float | None:
+        """How odd an account is for its plan, in standard deviations; the first day the challenger stands in."""
+        features = window(row, now)
+        found = self.champion.oddness(int(row["plan"]), features)
+        return found if found is not None or self.swaps else self.challenger.oddness(int(row["plan"]), features)
+
+    def sizes(self) -> dict[str, int]:
+        """Accounts learned by plan, in the reference that scores."""
+        generation = self.champion if self.swaps else self.challenger
+        return {PLANS[plan]: n for plan, n in generation.learned.items()}
+
+    def dump(self) -> list[Any]:
+        """Plain numbers."""
+        return [
+            self.since, self.swaps, self.learned, self.skipped,
+            [list(MODELS["beta"].dump(self.rates[name])) for name in PRIOR],
+            self.champion.dump(), self.challenger.dump(),
+        ]  # fmt: skip
+
+    @classmethod
+    def load(cls, state: list[Any]) -> "Reference":
+        """Rebuild from `dump`; raise `StateError` for anything else."""
+        reference = cls()
+        try:
+            reference.since, reference.swaps, reference.learned, reference.skipped, rates, champion, challenger = state
+            reference.rates = {
+                name: MODELS["beta"].load(rate) for name, rate in zip(PRIOR, rates, strict=True)
+            }
+        except (TypeError, ValueError) as error:
+            raise StateError(f"the reference in the state is malformed: {error}") from None
+        reference.champion, reference.challenger = Generation.load(champion), Generation.load(challenger)
+        return reference

@@ -1,0 +1,105 @@
+"""Pools that resell access: a few accounts that carry many strangers' traffic.
+
+A reseller's router spreads its customers over its accounts, so the same customers' networks turn up on several of them,
+with many clients and countries each, and the load is split evenly. One company behind a gateway shows few networks; a
+mobile user many networks but one client; a team one organisation.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from streams.campaigns.evidence import evidence, ramp
+from streams.campaigns.families import Member
+from streams.campaigns.group import Group
+from streams.campaigns.shared import SharedTokens
+from streams.campaigns.table import AccountTable
+from streams.contracts.alert import Evidence
+from streams.contracts.packets import NETWORK
+
+NETWORKS_MIN = 8  # first sightings of networks after an account's 8th exchange
+CLIENTS_MIN = 3
+POOL_MIN = 2
+IDLE_MS = 86_400_000
+
+
+def candidates(table: AccountTable, now: int) -> Any:
+    """Rows of accounts with many networks and many clients."""
+    rows = table.rows[: len(table)]
+    mask = (rows["networks"] >= NETWORKS_MIN) & (rows["clients"] >= CLIENTS_MIN) & (now - rows["last"] < IDLE_MS)
+    return np.flatnonzero(mask)
+
+
+def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int, Group]]:
+    """Candidate pools: (token that founds it, accounts joined by two customers' networks or a card or device)."""
+    rows = candidates(table, now)
+    if rows.size < POOL_MIN:
+        return []
+    members = {
+        int(row): Member(int(table.rows["first"][row]), int(table.rows["last"][row]), int(table.rows["exchanges"][row]), 0, 0)
+        for row in rows
+    }
+    group = Group(table, shared, members, [], now)
+    common: dict[tuple[int, int], int] = {}
+    parent = {row: row for row in members}
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    founders: dict[int, tuple[int, int]] = {}
+    tokens = group.infrastructure()
+    for _, (token, inside) in tokens.items():
+        need = 2 if token.kind == NETWORK else 1
+        for i, one in enumerate(inside[:64]):
+            for two in inside[i + 1 : 64]:
+                pair = (one, two)
+                common[pair] = common.get(pair, 0) + (1 if need == 2 else 2)
+    for (one, two), weight in common.items():
+        if weight >= 2:
+            parent[max(root(one), root(two))] = min(root(one), root(two))
+    for token_id, (token, inside) in tokens.items():
+        for row in inside:
+            r = root(row)
+            founders[r] = min(founders.get(r, (2**63, 0)), (token.first, token_id))
+    groups: dict[int, list[int]] = {}
+    for row in sorted(members):
+        groups.setdefault(root(row), []).append(row)
+    out = []
+    for r, inside in sorted(groups.items()):
+        if len(inside) >= POOL_MIN:
+            out.append((founders[r][1], group.take(np.isin(group.at, inside))))
+    return out
+
+
+def weigh(group: Group, now: int) -> list[Evidence]:
+    """Evidence that a pool resells access, in nats."""
+    rows, n = group.rows, len(group)
+    owners = group.owners()
+    largest = owners.most_common(1)[0][1] / n
+    networks, clients = float(np.median(rows["networks"])), float(np.median(rows["clients"]))
+    tokens = group.infrastructure()
+    shared = [inside for token, inside in tokens.values() if token.kind == NETWORK]
+    wide = sum(1 for inside in shared if len(inside) >= 2)
+    days = np.maximum(1 / 24, (rows["last"] - rows["first"]) / 86_400_000)
+    deviation = float(np.log(np.maximum(1, rows["exchanges"]) / days).std())
+    volume = float(np.median(rows["exchanges"] / days))
+    countries = float(np.median(rows["countries"]))
+    items = [
+        evidence("I20", 3.5 * ramp(math.log(max(1.0, networks)), 2.0, 4.0), networks, 2, "networks an account (median)"),
+        evidence("I22", 2.0 * ramp(clients, 2, 8), clients, 1, "clients an account (median)"),
+        evidence("I15", 2.0 * ramp(countries, 1, 4), countries, 0, "new countries an account (median)"),
+        evidence("I12", 4.0 * ramp(math.log1p(wide), 0.7, 3.0), wide, 0, "customers' networks seen on two accounts or more"),
+        evidence("I29", 2.0 * ramp(0.7 - deviation, 0, 0.5) - 1.0 * ramp(deviation - 1.0, 0, 1.0), round(deviation, 4), 1.2,
+                 "load split over accounts: log deviation"),
+        evidence("I21", 2.0 * ramp(math.log10(max(1.0, volume)), 1.7, 3.0), round(volume, 1), 30, "exchanges an account and day"),
+    ]  # fmt: skip
+    (kind, _), _ = owners.most_common(1)[0]
+    if kind != "account" and largest > 0.3:
+        items.append(
+            evidence("benign.organisation", -8.0 * ramp(largest, 0.3, 0.6), round(largest, 4), 0.3, "one organisation's accounts")
+        )
+    return [item for item in items if item.contribution]

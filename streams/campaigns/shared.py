@@ -1,0 +1,200 @@
+"""Shared tokens: who shows them, how often, and what these exchanges are like.
+
+Only here is traffic *purified*: an exchange that carries a shared template counts for the template, whatever else its
+account does, so cover traffic does not dilute it.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from streams.campaigns.index import HashIndex
+from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL, TEMPLATE
+
+CONTENTS_MAX = 512  # different contents remembered per token; more is simply "many"
+SIGNAL_KINDS = (("template", TEMPLATE), ("system", SYSTEM), ("head", HEAD), ("tail", TAIL))
+
+Member = list[int]  # first, last, uses, uses with content that was new to the token
+
+
+class SharedToken:
+    """A token that two accounts or more show, with its memberships by account row."""
+
+    __slots__ = (
+        "answered", "contents", "degree", "elicit", "elicit_known", "exchanges", "family", "first", "grading",
+        "grading_known", "kind", "last", "members", "output", "refused", "token", "topics",
+    )  # fmt: skip
+
+    def __init__(self, token: int, kind: int, first: int) -> None:
+        self.token, self.kind, self.first, self.last = token, kind, first, first
+        self.degree = 0
+        self.exchanges = self.answered = self.refused = self.output = 0
+        self.elicit = self.elicit_known = self.grading = self.grading_known = 0
+        self.topics = [0] * 16
+        self.members: dict[int, Member] = {}
+        self.contents: set[int] = set()
+        self.family = 0  # token of the family's founder, 0: none
+
+    @property
+    def elicitation(self) -> float:
+        """Share of its exchanges that ask for the model's reasoning, of those where this is known (prior 0 of 1)."""
+        return self.elicit / (self.elicit_known + 1.0)
+
+    @property
+    def judging(self) -> float:
+        """Share of its exchanges that use the model as a grader (prior 0 of 1)."""
+        return self.grading / (self.grading_known + 1.0)
+
+    def dump(self) -> tuple[Any, ...]:
+        """Plain numbers."""
+        return (
+            self.token, self.kind, self.first, self.last, self.degree, self.exchanges, self.answered, self.refused,
+            self.output, self.elicit, self.elicit_known, self.grading, self.grading_known, self.family, self.topics,
+            sorted(self.contents), [[row, *member] for row, member in self.members.items()],
+        )  # fmt: skip
+
+    @classmethod
+    def load(cls, state: "TokenState") -> "SharedToken":
+        """Rebuild from `dump`."""
+        shared = cls(state[0], state[1], state[2])
+        (
+            _, _, _, shared.last, shared.degree, shared.exchanges, shared.answered, shared.refused, shared.output,
+            shared.elicit, shared.elicit_known, shared.grading, shared.grading_known, shared.family, shared.topics,
+            contents, members,
+        ) = state  # fmt: skip
+        shared.contents = set(contents)
+        shared.members = {member[0]: list(member[1:5]) for member in members}
+        return shared
+
+
+TokenState = tuple[
+    int, int, int, int, int, int, int, int, int, int, int, int, int, int, list[int], list[int], list[list[int]]
+]
+
+
+class SharedTokens:
+    """All shared tokens, by token; which rows show which content, and which infrastructure."""
+
+    def __init__(self, tick_ms: int) -> None:
+        self._tick_ms = tick_ms
+        self.tokens: dict[int, SharedToken] = {}
+        self._index = HashIndex()
+        self._by_row: list[SharedToken] = []  # in order of the index
+        self.content_of: dict[int, list[int]] = {}  # account row -> its content tokens
+        self.infrastructure_of: dict[int, list[int]] = {}
+        self.dirty: dict[int, None] = {}
+
+    def link(self, item: Any, row: int) -> SharedToken:
+        """Take in one LINK item of account ``row``."""
+        token, kind = int(item["token"]), int(item["kind"])
+        shared = self.tokens.get(token)
+        if shared is None:
+            shared = self._add(SharedToken(token, kind, int(item["first"])))
+        shared.degree = max(shared.degree, int(item["degree"]))
+        self.dirty[token] = None
+        if not item["member"]:
+            return shared
+        member = shared.members.get(row)
+        if member is None:
+            # a member's exchanges count from this tick on; what the founder showed before is one use
+            uses = 1 if int(item["first"]) <= int(item["time"]) - self._tick_ms else 0
+            shared.members[row] = [int(item["first"]), int(item["last"]), uses, uses]
+            place = self.content_of if kind >= TEMPLATE else self.infrastructure_of
+            place.setdefault(row, []).append(token)
+        else:
+            member[1] = max(member[1], int(item["last"]))
+        shared.last = max(shared.last, int(item["last"]))
+        return shared
+
+    def _add(self, shared: SharedToken) -> SharedToken:
+        self.tokens[shared.token] = shared
+        at = int(self._index.insert(np.array([shared.token], np.uint64))[0])
+        if at < len(self._by_row):  # shared before, expired, and shared again
+            self._by_row[at] = shared
+        else:
+            self._by_row.append(shared)
+        return shared
+
+    def absorb(self, rows: Any, signals: Any) -> dict[int, list[int]]:
+        """Count signals for the shared tokens that they show; returns token -> [exchanges, those with a purpose]."""
+        touched: dict[int, list[int]] = {}
+        for name, _ in SIGNAL_KINDS:
+            found = self._index.find(np.ascontiguousarray(signals[name]))
+            for i in np.flatnonzero(found >= 0).tolist():
+                shared = self._by_row[found[i]]
+                if shared.token not in self.tokens:
+                    continue
+                signal = signals[i]
+                bins = int(signal["bins"])
+                self._use(shared, int(rows[i]), int(signal["time"]), int(signal["content"]), bins)
+                shared.output += int(signal["output_tokens"])
+                flow = touched.setdefault(shared.token, [0, 0])
+                flow[0] += 1
+                flow[1] += (bins >> 2 & 7) >= 3 or (bins >> 5 & 7) >= 3
+        self.dirty.update(dict.fromkeys(touched))
+        return touched
+
+    @staticmethod
+    def _use(shared: SharedToken, row: int, time: int, content: int, bins: int) -> None:
+        shared.exchanges += 1
+        shared.last = max(shared.last, time)
+        outcome = bins & 3
+        if outcome == 0:
+            shared.answered += 1
+        elif outcome == 1:
+            shared.refused += 1
+        if elicit := bins >> 2 & 7:
+            shared.elicit_known += 1
+            shared.elicit += elicit >= 3
+        if grading := bins >> 5 & 7:
+            shared.grading_known += 1
+            shared.grading += grading >= 3
+        shared.topics[bins >> 8 & 15] += 1
+        fresh = 0
+        if content and len(shared.contents) < CONTENTS_MAX and content not in shared.contents:
+            shared.contents.add(content)
+            fresh = 1
+        member = shared.members.get(row)
+        if member is not None:
+            member[1] = max(member[1], time)
+            member[2] += 1
+            member[3] += fresh or len(shared.contents) >= CONTENTS_MAX
+
+    def expire(self, before_infrastructure: int, before_content: int, before_near: int) -> list[SharedToken]:
+        """Drop memberships and tokens unseen since the given times (ms); returns the content tokens that changed."""
+        changed = []
+        for shared in list(self.tokens.values()):
+            near = shared.kind >= NEAR_LOW
+            before = before_near if near else before_content if shared.kind >= TEMPLATE else before_infrastructure
+            gone = [row for row, member in shared.members.items() if member[1] < before]
+            place = self.content_of if shared.kind >= TEMPLATE else self.infrastructure_of
+            for row in gone:
+                del shared.members[row]
+                place[row].remove(shared.token)
+                if not place[row]:
+                    del place[row]
+            if gone:
+                self.dirty[shared.token] = None
+                if shared.kind >= TEMPLATE:
+                    changed.append(shared)
+            if shared.last < before:
+                del self.tokens[shared.token]
+                self.dirty[shared.token] = None
+        if len(self._by_row) > 2 * len(self.tokens) + 1000:
+            self._reindex()
+        return changed
+
+    def _reindex(self) -> None:
+        self._index = HashIndex()
+        self._by_row = list(self.tokens.values())
+        self._index.insert(np.array([shared.token for shared in self._by_row], np.uint64))
+
+    def restore(self, tokens: list[SharedToken]) -> None:
+        """Take over tokens, in the order in which they were first shared."""
+        for shared in sorted(tokens, key=lambda s: (s.first, s.token)):
+            self._add(shared)
+            place = self.content_of if shared.kind >= TEMPLATE else self.infrastructure_of
+            for row in shared.members:
+                place.setdefault(row, []).append(shared.token)
+
+

@@ -1,0 +1,148 @@
+"""State of the campaigns stage as records: what changed since the last checkpoint, and how to load it."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from streams.campaigns.cases import Case
+from streams.campaigns.cluster_models import ClusterModels
+from streams.campaigns.families import Family
+from streams.campaigns.reference import Reference
+from streams.campaigns.shared import SharedToken, TokenState
+from streams.campaigns.watches import Watch, WatchState
+from streams.errors import StateError
+from streams.operator import MARKER_KEY, Checkpoint
+from streams.state import pack, unpack
+from streams.ticks import Position
+
+if TYPE_CHECKING:
+    from streams.campaigns.operator import CampaignsOperator
+
+Records = list[tuple[bytes, bytes | None]]
+
+
+class Marker(msgspec.Struct, array_like=True):
+    """Where a restored stage goes on."""
+
+    offset: int
+    position: Position
+    marked: int
+    active: int
+
+
+class FamilyState(msgspec.Struct, array_like=True):
+    """A family with what hangs on it."""
+
+    family: Family
+    models: list[Any] | None
+    evidence: float | None
+    case: str | None
+
+
+class Shared(msgspec.Struct, array_like=True):
+    """What belongs to nobody in particular."""
+
+    reference: list[Any]
+    groups_seen: list[int]
+    pool_cases: dict[int, str]
+
+
+def _number(prefix: bytes, number: int) -> bytes:
+    return prefix + number.to_bytes(8, "big")
+
+
+class Snapshot:
+    """Checkpoints of a `CampaignsOperator`; a key begins with the letter of its kind."""
+
+    def __init__(self, operator: "CampaignsOperator") -> None:
+        self._operator = operator
+        self.dirty_watches: dict[int, None] = {}
+        self._captured = -1
+
+    def take(self) -> Checkpoint | None:
+        """Everything that changed since the last call, as one cut."""
+        op = self._operator
+        position = op.ticks.position()
+        if position.offset == self._captured and not op.shared.dirty and not op.cases.dirty:
+            return None
+        self._captured = position.offset
+        out: Records = [(_number(b"r", chunk), pack(state)) for chunk, state in op.table.checkpoint()]
+        for token in op.shared.dirty:
+            shared = op.shared.tokens.get(token)
+            out.append((_number(b"k", token), pack(shared.dump()) if shared else None))
+        for founder in {**op.families.dirty, **op.models}:
+            family = op.families.families.get(founder)
+            models = op.models.get(founder)
+            state = family and FamilyState(
+                family, models.dump() if models else None, op.evidence_of.get(founder), op.case_of.get(founder)
+            )
+            out.append((_number(b"f", founder), pack(state) if state else None))
+        for row in op.families.dirty_rows:
+            telling = op.families.telling_of.get(row)
+            out.append((_number(b"j", row), pack(telling) if telling else None))
+        for row in self.dirty_watches:
+            watch = op.watches.get(row)
+            out.append((_number(b"w", row), pack(watch.dump()) if watch else None))
+        for alert_id in op.cases.new:
+            out.append((b"b" + alert_id.encode(), pack(op.cases.bases[alert_id])))
+        for alert_id in op.cases.dirty:
+            out.append((b"c" + alert_id.encode(), pack(op.cases.cases[alert_id])))
+        out.append((b"x", pack(Shared(op.reference.dump(), op.groups_seen, op.pool_cases))))
+        for dirty in (op.shared.dirty, op.families.dirty, op.families.dirty_rows, op.cases.dirty, op.cases.new):
+            dirty.clear()
+        self.dirty_watches.clear()
+        return Checkpoint(out, pack(Marker(position.offset, position, op.marked, op.active)), position.offset)
+
+    def restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
+        """Load records into a new operator; raise `StateError` if they are not what `take` gave."""
+        op = self._operator
+        marker: Marker | None = None
+        chunks: dict[int, tuple[bytes, list[str]]] = {}
+        tokens: list[SharedToken] = []
+        telling: dict[int, list[int]] = {}
+        cases: list[Case] = []
+        for key, value in records:
+            kind, number = key[:1], int.from_bytes(key[1:9], "big")
+            if key == MARKER_KEY:
+                marker = unpack(value, Marker)
+            elif kind == b"r":
+                chunks[number] = unpack(value, tuple[bytes, list[str]])
+            elif kind == b"k":
+                tokens.append(SharedToken.load(unpack(value, TokenState)))
+            elif kind == b"f":
+                state = unpack(value, FamilyState)
+                op.families.families[number] = state.family
+                if state.models is not None:
+                    op.models[number] = ClusterModels.load(state.models)
+                if state.evidence is not None:
+                    op.evidence_of[number] = state.evidence
+                if state.case is not None:
+                    op.case_of[number] = state.case
+            elif kind == b"j":
+                telling[number] = unpack(value, list[int])
+            elif kind == b"w":
+                op.watches[number] = Watch.load(unpack(value, WatchState))
+            elif kind == b"b":
+                op.cases.bases[key[1:].decode()] = unpack(value, bytes)
+            elif kind == b"c":
+                cases.append(unpack(value, Case))
+            elif kind == b"x":
+                shared = unpack(value, Shared)
+                op.reference = Reference.load(shared.reference)
+                op.groups_seen, op.pool_cases = shared.groups_seen, shared.pool_cases
+            else:
+                raise StateError(f"the campaigns state holds an unknown key {key[:40]!r}")
+        if marker is None:
+            return None
+        try:
+            op.table.restore(chunks)
+        except ValueError as error:
+            raise StateError(str(error)) from None
+        op.shared.restore(tokens)
+        op.families.restore_rows(telling)
+        for case in sorted(cases, key=lambda case: case.number):
+            op.cases.cases[case.alert_id] = case
+        op.ticks.restore(marker.position)
+        op.marked, op.active = marker.marked, marker.active
+        return marker.offset

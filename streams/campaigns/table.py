@@ -1,0 +1,160 @@
+"""One row per account: what campaigns remembers of everybody (about 200 bytes)."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from streams.accounts.features import LAYOUT, REFUSED, THROTTLED
+from streams.campaigns.index import HashIndex
+from streams.contracts.packets import Introduction
+
+PLANS = ("unknown", "free", "edu", "individual", "team", "enterprise", "other")
+PLAN_CODES = {
+    "": 0, "free": 1, "trial": 1, "edu": 2, "education": 2, "student": 2, "pro": 3, "plus": 3, "individual": 3, "max": 3,
+    "payg": 3, "team": 4, "business": 4, "startup": 4, "enterprise": 5, "scale": 5,
+}  # fmt: skip
+CHUNK_ROWS = 512  # rows of one state record, about 130 KB
+
+ROW = np.dtype(
+    [
+        ("hash", "<u8"), ("org", "<u8"), ("mail", "<u8"), ("created", "<i8"), ("first", "<i8"), ("last", "<i8"),
+        ("output", "<u8"), ("exchanges", "<u4"), ("answered", "<u4"), ("refused", "<u4"), ("throttled", "<u4"),
+        ("elicit", "<u4"), ("elicit_known", "<u4"), ("grading", "<u4"), ("grading_known", "<u4"), ("first_turn", "<u4"),
+        ("tools", "<u4"), ("near_new", "<u4"), ("networks", "<u4"), ("clients", "<u4"), ("countries", "<u4"),
+        ("models", "<u4"), ("surprise", "<u4"), ("drifts", "<u4"), ("plan", "u1"), ("learnt", "u1"),
+        ("topics", "<u4", (16,)), ("hours", "<u4", (24,)),
+    ]
+)  # fmt: skip
+
+_S = {name: np.uint64(shift) for name, (shift, _) in LAYOUT.items()}
+_S_ELICIT, _S_GRADING, _S_TOPIC, _S_RATE = _S["elicitation"], _S["grading"], _S["topic"], _S["rate_surprise"]
+_S_TURN, _S_TOOLS, _S_NET, _S_CLIENT = _S["first_turn"], _S["tools"], _S["new_network"], _S["new_client"]
+_S_MODEL, _S_COUNTRY, _S_CHANGE, _S_NEAR = _S["new_model"], _S["new_country"], _S["rate_change"], _S["new_near_prompt"]
+_HIGH = 3  # quarter of 0.5 and above
+
+
+@njit(cache=True)
+def _absorb(rows: Any, at: Any, time: Any, output: Any, bins: Any) -> None:
+    one = np.uint64(1)
+    for i in range(at.size):
+        r, b, t = at[i], bins[i], time[i]
+        row = rows[r]
+        if row.exchanges == 0:
+            row.first = t
+        row.last = max(row.last, t)
+        row.exchanges += 1
+        outcome = b & np.uint64(3)
+        if outcome == 0:
+            row.answered += 1
+        elif outcome == REFUSED:
+            row.refused += 1
+        elif outcome == THROTTLED:
+            row.throttled += 1
+        row.output += output[i]
+        elicit = (b >> _S_ELICIT) & np.uint64(7)
+        if elicit > 0:
+            row.elicit_known += 1
+            if elicit >= _HIGH:
+                row.elicit += 1
+        grading = (b >> _S_GRADING) & np.uint64(7)
+        if grading > 0:
+            row.grading_known += 1
+            if grading >= _HIGH:
+                row.grading += 1
+        row.first_turn += (b >> _S_TURN) & one
+        row.tools += (b >> _S_TOOLS) & one
+        row.near_new += (b >> _S_NEAR) & one
+        row.networks += (b >> _S_NET) & one
+        row.clients += (b >> _S_CLIENT) & one
+        row.countries += (b >> _S_COUNTRY) & one
+        row.models += (b >> _S_MODEL) & one
+        row.drifts += (b >> _S_CHANGE) & one
+        if ((b >> _S_RATE) & np.uint64(7)) >= _HIGH:
+            row.surprise += 1
+        row.topics[(b >> _S_TOPIC) & np.uint64(15)] += 1
+        row.hours[(t // 3_600_000) % 24] += 1
+
+
+class AccountTable:
+    """Rows of all accounts seen, by hash; their ids are kept for the alerts."""
+
+    def __init__(self) -> None:
+        self._index = HashIndex()
+        self.rows = np.zeros(1024, ROW)
+        self.names: list[str] = []
+        self.mail_accounts: Counter[int] = Counter()  # accounts per mail domain
+        self._dirty: set[int] = set()  # chunks
+
+    def __len__(self) -> int:
+        return self._index.size
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the rows in bytes, without names."""
+        return self.rows.nbytes
+
+    def insert(self, hashes: Any) -> Any:
+        """Row numbers of accounts (hashes); new accounts get a row."""
+        before = self._index.size
+        at = self._index.insert(hashes)
+        if self._index.size > before:
+            if self._index.size > self.rows.size:
+                grown = np.zeros(max(self._index.size, self.rows.size * 2), ROW)
+                grown[:before] = self.rows[:before]
+                self.rows = grown
+            new = at >= before
+            self.rows["hash"][at[new]] = hashes[new]
+            self.names.extend([""] * (self._index.size - before))
+            self._dirty.update(range(before // CHUNK_ROWS, (self._index.size - 1) // CHUNK_ROWS + 1))
+        return at
+
+    def introduce(self, introduction: Introduction) -> int:
+        """Take over who an account is; returns its row."""
+        at = int(self.insert(np.array([introduction.account], np.uint64))[0])
+        row = self.rows[at]
+        if int(row["mail"]) != introduction.mail:
+            self.mail_accounts[int(row["mail"])] -= 1
+            self.mail_accounts[introduction.mail] += 1
+        row["org"], row["mail"], row["created"] = introduction.org, introduction.mail, introduction.created_at
+        row["plan"] = PLAN_CODES.get(introduction.plan.lower(), len(PLANS) - 1)
+        self.names[at] = introduction.account_id
+        self._dirty.add(at // CHUNK_ROWS)
+        return at
+
+    def absorb(self, at: Any, signals: Any) -> None:
+        """Add signals (in order) to the rows ``at``."""
+        _absorb(self.rows, at, signals["time"], signals["output_tokens"], signals["bins"])
+        self._dirty.update(np.unique(at // CHUNK_ROWS).tolist())
+
+    def mark(self, at: int) -> None:
+        """Tell that a row was changed from outside."""
+        self._dirty.add(at // CHUNK_ROWS)
+
+    def checkpoint(self) -> list[tuple[int, tuple[bytes, list[str]]]]:
+        """Chunks that changed since the last call: number, rows, names."""
+        size = self._index.size
+        out = []
+        for chunk in sorted(self._dirty):
+            start = chunk * CHUNK_ROWS
+            stop = min(size, start + CHUNK_ROWS)
+            out.append((chunk, (self.rows[start:stop].tobytes(), self.names[start:stop])))
+        self._dirty.clear()
+        return out
+
+    def restore(self, chunks: dict[int, tuple[bytes, list[str]]]) -> None:
+        """Take over what `checkpoint` gave; raise ValueError for chunks that do not fit together."""
+        parts = []
+        for expected, (chunk, (data, names)) in enumerate(sorted(chunks.items())):
+            rows = np.frombuffer(data, ROW)
+            if chunk != expected or rows.size != len(names) or rows.size > CHUNK_ROWS:
+                raise ValueError(f"chunk {chunk} of the account table does not fit")
+            parts.append(rows)
+            self.names += names
+        if parts:
+            self.rows = np.concatenate(parts)
+            self._index.insert(np.ascontiguousarray(self.rows["hash"]))
+            if self._index.size != self.rows.size:
+                raise ValueError("the account table holds an account twice")
+            self.mail_accounts.update(self.rows["mail"].tolist())
