@@ -7,10 +7,10 @@ import click
 
 from streams.contracts.alert import AlertEvent, Evidence
 from streams.contracts.fold import Case
+from streams.contracts.indicators import INDICATORS, TECHNIQUES, axis
 
 COLOURS = {"low": "cyan", "medium": "yellow", "high": "red", "critical": "bright_red"}
-TOP_REASONS = 4
-OTHER_AXIS = "other"
+TOP_REASONS = 3
 
 
 def safe(text: str) -> str:
@@ -24,16 +24,6 @@ def moment(time_ms: int) -> str:
         return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return f"{time_ms} ms"
-
-
-def axis(indicator: str) -> str:
-    """Return the axis of an indicator: what stands before the first dot.
-
-    >>> axis("structure.template_reuse")
-    'structure'
-    """
-    head, dot, _ = indicator.partition(".")
-    return head if dot and head else OTHER_AXIS
 
 
 def by_axis(evidence: Iterable[Evidence]) -> list[tuple[str, float, list[Evidence]]]:
@@ -69,9 +59,18 @@ def block(alert: AlertEvent) -> str:
         f"{moment(alert.detected_at)}  {severity}  {status}  {what}  {named}  {leaked(alert)}  [{safe(alert.alert_id)}]"
     )
     reasons = sorted(alert.evidence, key=lambda each: (-abs(each.contribution), each.indicator))[:TOP_REASONS]
-    told = ", ".join(f"{safe(each.indicator)} {each.contribution:+.1f}" for each in reasons)
+    told = "; ".join(f"{each.contribution:+.1f} {reason(each)}" for each in reasons)
     more = len(alert.evidence) - len(reasons)
-    return f"{first}\n    {told or 'no evidence given'}{f', and {more} more' if more else ''} (nats)"
+    return f"{first}\n    {told or 'no evidence given'}{f'; and {more} more' if more else ''}"
+
+
+def reason(evidence: Evidence) -> str:
+    """Say in words what an indicator found: its own detail, else what the indicator is about, else its name."""
+    if isinstance(evidence.detail, str) and evidence.detail:
+        return f"{safe(evidence.detail)} ({safe(evidence.indicator)})"
+    if evidence.indicator in INDICATORS:
+        return f"{INDICATORS[evidence.indicator][1]} ({evidence.indicator})"
+    return safe(evidence.indicator)
 
 
 def leaked(alert: AlertEvent) -> str:
@@ -96,8 +95,9 @@ def case_text(case: Case, history: Sequence[AlertEvent], members: int | None) ->
     ]
     for name, total, group in by_axis(alert.evidence):
         lines.append(f"  {safe(name):14} {total:+9.2f}")
-        lines += [f"    {each.contribution:+9.2f}  {safe(each.indicator)}{_detail(each)}" for each in group]
-    lines += ["", f"Techniques: {', '.join(map(safe, alert.techniques)) or 'none named'}"]
+        lines += [f"    {each.contribution:+9.2f}  {reason(each)}{_values(each)}" for each in group]
+    lines += ["", "Techniques (MITRE ATLAS)"]
+    lines += [f"  {safe(each)}  {TECHNIQUES.get(each, '')}".rstrip() for each in alert.techniques] or ["  none named"]
     if alert.pools:
         lines += ["", "Pools"]
         lines += [f"  {safe(pool.pool_id)}  {pool.accounts:,} of the members" for pool in alert.pools]
@@ -131,15 +131,13 @@ def _tokens(alert: AlertEvent) -> str:
     return f", {tokens:,} output tokens" if isinstance(tokens, int) else ""
 
 
-def _detail(evidence: Evidence) -> str:
+def _values(evidence: Evidence) -> str:
     parts = [
         f"{name} {safe(_value(value))}"
         for name, value in (("value", evidence.value), ("baseline", evidence.baseline))
         if isinstance(value, (bool, int, float, str, list, dict))
     ]
-    if isinstance(evidence.detail, str):
-        parts.append(safe(evidence.detail))
-    return f"  {'; '.join(parts)}" if parts else ""
+    return f"  [{', '.join(parts)}]" if parts else ""
 
 
 def _value(value: object) -> str:

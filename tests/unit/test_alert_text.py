@@ -1,15 +1,18 @@
 """Alerts as text, and `alerts show` on a file."""
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 
+from streams import campaigns
 from streams.cli import main
 from streams.commands.alert_text import block, by_axis, moment, safe
 from streams.contracts.alert import Accounts, AlertEvent, Evidence, Exchanges, Pool, encode_alert
+from streams.contracts.indicators import INDICATORS, TECHNIQUES
 
 
 def revision(alert_id: str = "0a1b2c", number: int = 1, **fields: object) -> AlertEvent:
@@ -32,9 +35,9 @@ def revision(alert_id: str = "0a1b2c", number: int = 1, **fields: object) -> Ale
         pools=(Pool("pool-1", 2),),
         exchanges=Exchanges(412, 1_500, 90_000),
         evidence=(
-            Evidence("focus.narrow", 2.5),
-            Evidence("structure.template_reuse", 10.0, value=0.75, baseline=0.01, detail="one template, many contents"),
-            Evidence("structure.one_organisation", -1.25),
+            Evidence("I4", 2.5),
+            Evidence("I1", 10.0, value=0.75, baseline=0.01, detail="one template, many contents"),
+            Evidence("benign.course", -1.25),
         ),
         techniques=("AML.T0024.002",),
         detector={"version": "1"},
@@ -61,15 +64,30 @@ def test_a_revision_says_what_how_much_and_why():
         assert expected in first
     assert "leaked 412 of 1,500 exchanges" in first
     assert "[0a1b2c]" in first
-    assert "    structure.template_reuse +10.0, focus.narrow +2.5, structure.one_organisation -1.2 (nats)" == second
+    told = [
+        "+10.0 one template, many contents (I1)",
+        "+2.5 the model's reasoning is asked for (I4)",
+        "-1.2 benign.course",
+    ]
+    assert "    " + "; ".join(told) == second
 
 
 def test_evidence_is_grouped_by_axis():
     """An axis has the sum of its contributions, the weightiest axis first; no axis is still a group."""
-    rows = by_axis([*revision().evidence, Evidence("odd", 0.5)])
-    assert [("structure", 8.75, 2), ("focus", 2.5, 1), ("other", 0.5, 1)] == [
+    rows = by_axis([*revision().evidence, Evidence("I2", 1.0), Evidence("odd", 0.5)])
+    assert [("structure", 11.0, 2), ("focus", 2.5, 1), ("other", 0.5, 1), ("benign", -1.25, 1)] == [
         (name, total, len(group)) for name, total, group in rows
     ]
+
+
+def test_every_indicator_and_technique_that_can_be_published_is_explained():
+    """What the sources of the last stage name is in the tables for readers."""
+    sources = "".join(path.read_text() for path in Path(campaigns.__file__).parent.glob("*.py"))
+    indicators, techniques = set(re.findall(r'"(I\d+)"', sources)), set(re.findall(r'"(AML\.[\w.]+)"', sources))
+    assert set() == indicators - set(INDICATORS)
+    assert set() == techniques - set(TECHNIQUES)
+    assert len(indicators) > 10
+    assert techniques
 
 
 def test_text_from_traffic_cannot_control_the_terminal():
@@ -100,10 +118,10 @@ def test_show_folds_a_file(tmp_path: Path):
         "active, revision 2",
         "11.25 nats of evidence against a threshold of 8.00",
         "leaked 412 of 1,500 exchanges, 90,000 output tokens",
-        "structure          +8.75",
-        "+10.00  structure.template_reuse  value 0.75; baseline 0.01; one template, many contents",
-        "-1.25  structure.one_organisation",
-        "Techniques: AML.T0024.002",
+        "structure         +10.00",
+        "+10.00  one template, many contents (I1)  [value 0.75, baseline 0.01]",
+        "-1.25  benign.course",
+        "AML.T0024.002  Extract AI Model",
         "pool-1  2 of the members",
         "Members (2)\n  bob\n  cid\n",
         "   1  2026-01-01 00:01:00Z  open     high     0.9000  +2 -0 = 2 accounts",
@@ -134,7 +152,7 @@ def test_show_json_is_the_folded_case(tmp_path: Path):
     assert 0 == code
     assert ["ann", "bob"] == case["members"]
     assert not case["active"]
-    assert 8.75 == case["evidence_by_axis"]["structure"]["contribution"]
+    assert 10.0 == case["evidence_by_axis"]["structure"]["contribution"]
     assert ["open", "closed"] == [each["status"] for each in case["history"]]
 
 
