@@ -12,6 +12,7 @@ from streams.models import MODELS, Dump
 FADING = 0.05  # weight of the newest exchange in an account's means: about its last 40 exchanges
 SURPRISE_SD_FLOOR = 0.75  # doublings; people's gaps and sizes vary at least so much
 SURPRISE_MAX = 7
+VOTES_MAX = 1_000
 
 # name -> key in MODELS; the order is the order of the dump. Listed in the README from here.
 ACCOUNT_MODELS = {
@@ -76,7 +77,10 @@ class AccountModels:
 class Account:
     """Counters of one account; ``applied`` is the offset of the last record that is part of this state."""
 
-    __slots__ = ("applied", "count", "created_at", "hash", "last_time", "mail", "misrouted", "models", "org", "plan", "recent")
+    __slots__ = (
+        "applied", "client", "client_votes", "count", "created_at", "hash", "last_time", "mail", "misrouted", "models",
+        "network", "network_votes", "org", "plan", "recent",
+    )  # fmt: skip
 
     def __init__(self, hash_: int) -> None:
         self.hash = hash_
@@ -89,13 +93,39 @@ class Account:
         self.created_at = 0
         self.misrouted = False
         self.recent = array("I")  # 32-bit hashes of the last event ids
+        self.network = self.network_votes = self.client = self.client_votes = 0
         self.models: AccountModels | None = None
+
+    def vote(self, network: int, client: int) -> int:
+        """Take note of where an exchange came from; returns the bits for what is not the account's usual.
+
+        Majority vote in constant space (Boyer and Moore 1981), capped so that a move is followed within weeks.
+        """
+        bits = 0
+        if network:
+            if network == self.network:
+                self.network_votes = min(VOTES_MAX, self.network_votes + 1)
+            elif self.network_votes:
+                self.network_votes -= 1
+                bits |= 1 << 42
+            else:
+                self.network, self.network_votes = network, 1
+        if client:
+            if client == self.client:
+                self.client_votes = min(VOTES_MAX, self.client_votes + 1)
+            elif self.client_votes:
+                self.client_votes -= 1
+                bits |= 1 << 43
+            else:
+                self.client, self.client_votes = client, 1
+        return bits
 
     def dump(self) -> tuple[Any, ...]:
         """Plain numbers."""
         return (
             self.applied, self.count, self.last_time, self.org, self.mail, self.plan, self.created_at,
-            self.misrouted, self.recent.tobytes(), self.models.dump() if self.models else None,
+            self.misrouted, self.network, self.network_votes, self.client, self.client_votes, self.recent.tobytes(),
+            self.models.dump() if self.models else None,
         )  # fmt: skip
 
     @classmethod
@@ -104,7 +134,8 @@ class Account:
         account = cls(hash_)
         (
             account.applied, account.count, account.last_time, account.org, account.mail, account.plan,
-            account.created_at, account.misrouted, recent, models,
+            account.created_at, account.misrouted, account.network, account.network_votes, account.client,
+            account.client_votes, recent, models,
         ) = state  # fmt: skip
         if len(recent) % 4:
             raise StateError("an account's event ids are cut off")
@@ -113,4 +144,4 @@ class Account:
         return account
 
 
-AccountState = tuple[int, int, int, int, int, str, int, bool, bytes, list[Any] | None]
+AccountState = tuple[int, int, int, int, int, str, int, bool, int, int, int, int, bytes, list[Any] | None]

@@ -176,13 +176,13 @@ class AccountsOperator:
             if prompt is not None and prompt.text is not None:
                 prompt, head, tail = with_fingerprints(prompt)
                 event = msgspec.structs.replace(event, prompt=prompt)
-            bits = 0
+            bits = account.vote(infrastructure[0], infrastructure[1])
             if count >= from_event:
                 models = account.models
                 if models is None:
                     models = account.models = AccountModels()
                 elif gap_ms >= 0:
-                    bits = models.score_learn(gap_ms / 1000.0, event.output_tokens, event.input_tokens)
+                    bits |= models.score_learn(gap_ms / 1000.0, event.output_tokens, event.input_tokens)
                 bits |= 1 << 41
                 if bits >> 36 & 1:
                     self._count("drift", "page_hinkley")
