@@ -45,6 +45,7 @@ def client_config(settings: Settings, on_error: Callable[[KafkaError], None] = r
         "client.id": "stillwatch",
         "security.protocol": kafka.security_protocol,
         "error_cb": on_error,
+        "log_level": 3,  # errors: its warnings are of retries that go on by themselves, as on a broker's first seconds
         "log.connection.close": False,  # idle connections are closed by brokers; that is no news
         "reconnect.backoff.max.ms": 1_000,  # a restarted broker is found again within a second, not ten
     }
