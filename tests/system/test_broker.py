@@ -12,9 +12,11 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from support import until
 
+from streams.config import Kafka, Settings
 from streams.errors import BrokerError
 from streams.runtime.broker import LocalBroker
 from streams.runtime.broker_process import command_line
+from streams.runtime.kafka_client import reach
 
 pytestmark = pytest.mark.system
 
@@ -39,6 +41,18 @@ def test_records_survive_a_killed_broker(tmp_path: Path):
         consumer.close()
         assert message is not None
         assert b"value" == message.value()
+
+
+def test_a_paused_broker_is_silent_until_it_resumes(kafka: LocalBroker):
+    """Clients of a stopped process find nobody, and find it again afterwards."""
+    settings = Settings(kafka=Kafka(bootstrap=kafka.bootstrap))
+    kafka.pause()
+    try:
+        with pytest.raises(BrokerError, match="No Kafka answers"):
+            reach(settings, timeout_s=1)
+    finally:
+        kafka.resume()
+    assert reach(settings, timeout_s=30)
 
 
 def test_a_taken_port_is_named_with_its_holder():
