@@ -279,7 +279,7 @@ def wait_until_up(
             with socket.socket() as probe:
                 listening = probe.connect_ex((host, int(port))) == 0
         else:
-            admin = admin or AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+            admin = admin if admin is not None else AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
             try:
                 if admin.describe_cluster(request_timeout=2).result().nodes:  # only brokers that may hold partitions
                     return

@@ -125,7 +125,7 @@ def create_topics(settings: Settings, admin: AdminClient | None = None) -> list[
     Existing topics are left as they are: `check_topics` tells how they differ.
     Raises `BrokerError` if the cluster cannot be reached and `TopicError` if it refuses.
     """
-    admin = admin or reach(settings)
+    admin = reach(settings) if admin is None else admin  # a client has a length, and is false when idle
     there = set(admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics)
     specs = [each for each in topic_specs(settings) if each.name not in there]
     created = []
@@ -160,7 +160,7 @@ def _led(topic: Any) -> bool:
 
 def describe_topics(settings: Settings, admin: AdminClient | None = None) -> dict[str, TopicState]:
     """Return what is on the cluster, by name; topics that do not exist are left out."""
-    admin = admin or reach(settings)
+    admin = reach(settings) if admin is None else admin  # a client has a length, and is false when idle
     topics = admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics
     names = [each.name for each in topic_specs(settings) if each.name in topics]
     if not names:
