@@ -4,6 +4,9 @@ They tick in event time, pack their records, hold items back until every source 
 restart and drop what others repeat. If a record is lost, read twice, reordered or restored wrongly, a count differs.
 """
 
+import os
+import signal
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,7 +22,6 @@ from streams.operator import (
     DEAD_LETTERS,
     EVIDENCE,
     MARKER_KEY,
-    REQUESTS,
     SIGHTINGS,
     Batch,
     Checkpoint,
@@ -202,7 +204,7 @@ class Ticking:
             bound = -(-max(self._lasts) // self._tick_ms) * self._tick_ms
         else:
             waiting = zip(self._watermarks, self._ended, self._idle, strict=True)
-            mark = min((mark for mark, ended, idle in waiting if not ended and not idle), default=NEVER)
+            mark = min((mark for mark, ended, idle in waiting if not ended and not idle), default=max(self._watermarks))
             bound = (mark - 1) // self._tick_ms * self._tick_ms  # a source may still send items at its watermark
         for tick in sorted(tick for tick in self._buffer if tick <= bound):
             items = sorted(self._buffer.pop(tick), key=lambda item: (item[2], item[3], item[4], item[0]))
@@ -309,11 +311,25 @@ def make_operator(stage: str, settings: Settings, partition: int) -> Operator:
     return makers[stage](settings, partition)
 
 
+def make_hanging(stage: str, settings: Settings, partition: int) -> Operator:
+    """Return operators whose first stage hangs in its first batch."""
+    operator = make_operator(stage, settings, partition)
+    if stage == "accounts":
+        operator.on_batch = lambda batch: threading.Event().wait()  # type: ignore[method-assign, assignment, return-value]
+    return operator
+
+
+def make_oversized(stage: str, settings: Settings, partition: int) -> Operator:
+    """Return operators whose last stage sends alerts that no broker takes."""
+    operator = make_operator(stage, settings, partition)
+    if stage == "campaigns":
+        huge = Record(ALERTS, None, b"key", bytes(2 * settings.kafka.max_record_bytes))
+        operator.on_batch = lambda batch: [huge]  # type: ignore[method-assign]
+    return operator
+
+
 def crash_once(path: str) -> None:
     """End this process as `kill -9` would, unless ``path`` says that it was done before."""
-    import os
-    import signal
-
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL))
     except FileExistsError:
@@ -351,5 +367,3 @@ def replay(settings: Settings, logs: Mapping[int, Sequence[bytes]], batch_events
         deliver(operator.on_end())
     return alerts
 
-
-__all__ = ["REQUESTS", "Event", "make_operator", "replay"]

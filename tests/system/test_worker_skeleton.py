@@ -19,7 +19,7 @@ from workers import (
     wait_for_alerts,
 )
 
-from streams.config import Settings
+from streams.config import Settings, State
 from streams.runtime.topics import create_topics
 
 pytestmark = pytest.mark.system
@@ -37,11 +37,12 @@ def with_crashes(events: list[Event], folder: Path, *positions: int) -> list[Eve
     return events
 
 
+@pytest.mark.parametrize("max_keys", [20_000, 40])
 def test_two_workers_killed_and_restarted_give_what_one_process_gives(
-    make_settings: Callable[..., Settings], tmp_path: Path
+    make_settings: Callable[..., Settings], tmp_path: Path, max_keys: int
 ):
-    """Kills in the middle lose nothing, and every repeated alert is the same bytes."""
-    settings = make_settings(session_timeout_s=6)
+    """Kills in the middle lose nothing and repeat the same bytes, also when checkpoints trail far behind."""
+    settings = make_settings(Settings(state=State(max_keys=max_keys)), session_timeout_s=6)
     create_topics(settings)
     events = with_crashes(make_events(60_000), tmp_path, 20_000, 40_000)
     produce(settings, events)
