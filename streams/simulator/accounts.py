@@ -4,20 +4,24 @@ A `Draft` is one account while it is made; kinds and campaigns change drafts (sh
 before `Accounts` freezes them into arrays and ready-made JSON.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from streams.simulator import infra
+from streams.simulator.draws import Choice
 from streams.simulator.rhythm import DAY_MS, arrivals, client_shapes
 
+FOREVER_MS = 1 << 62
 CHAT, CODE, API = 0, 1, 2  # a person in a chat window, a person with a coding harness, a program
 STYLES = ("chat", "code", "api")
 
 MODELS = ("atlas-5", "atlas-5-mini", "atlas-4.5", "atlas-code-5", "atlas-5-pro", "atlas-4", "atlas-nano", "atlas-6")
 NEW_MODEL = 7  # nobody uses it until a plan releases it
+LANGUAGES = ("en", "zh", "ja", "ko", "pt", "es", "fr", "de")
+ADOPTION = (4.0, 2.0)  # days from a release to an account's switch, lognormal: a quarter within a day
 TOPICS = ("general", "writing", "coding", "support", "tools", "math")
 
 
@@ -27,50 +31,58 @@ class Persona(NamedTuple):
     Sigma 1.26 of the rate is what a production service's users show: median 2 requests, 95 % at most 16.
     """
 
-    models: tuple[float, ...]
-    plans: tuple[tuple[str, float], ...]
-    programs: tuple[tuple[str, float], ...]
-    networks: tuple[tuple[str, float], ...]
-    topics: tuple[float, ...]
+    models: Choice[int]
+    plans: Choice[str]
+    programs: Choice[str]
+    networks: Choice[str]
+    topics: Choice[int]
     age: tuple[float, float]
     rate: tuple[float, float]
     turns: float  # mean exchanges in a session
     gap_s: tuple[float, float]  # between exchanges of a session, lognormal (median, sigma)
+    foreign: float  # share that writes in the language of its country, where that is not English
+
+
+def _numbered(*weights: float) -> Choice[int]:
+    return Choice(enumerate(weights))
 
 
 PERSONAS = (
     Persona(
-        models=(42, 20, 14, 2, 8, 8, 6),
-        plans=(("free", 55), ("pro", 34), ("edu", 6), ("team", 5)),
-        programs=(("web", 72), ("phone", 28)),
-        networks=(("home", 66), ("mobile", 20), ("office", 6), ("campus", 4), ("vpn", 4)),
-        topics=(45, 26, 14, 3, 4, 8),
+        models=_numbered(42, 20, 14, 2, 8, 8, 6),
+        plans=Choice((("free", 55), ("pro", 34), ("edu", 6), ("team", 5))),
+        programs=Choice((("web", 72), ("phone", 28))),
+        networks=Choice((("home", 66), ("mobile", 20), ("office", 6), ("campus", 4), ("vpn", 4))),
+        topics=_numbered(45, 26, 14, 3, 4, 8),
         age=(160, 1.2),
         rate=(9, 1.26),
         turns=4.5,
         gap_s=(75, 1.0),
+        foreign=0.6,
     ),
     Persona(
-        models=(20, 8, 12, 44, 12, 3, 1),
-        plans=(("pro", 58), ("team", 18), ("free", 12), ("enterprise", 8), ("edu", 4)),
-        programs=(("harness", 84), ("web", 16)),
-        networks=(("home", 58), ("office", 20), ("cloud", 12), ("vpn", 6), ("campus", 4)),
-        topics=(6, 4, 72, 2, 10, 6),
+        models=_numbered(20, 8, 12, 44, 12, 3, 1),
+        plans=Choice((("pro", 58), ("team", 18), ("free", 12), ("enterprise", 8), ("edu", 4))),
+        programs=Choice((("harness", 84), ("web", 16))),
+        networks=Choice((("home", 58), ("office", 20), ("cloud", 12), ("vpn", 6), ("campus", 4))),
+        topics=_numbered(6, 4, 72, 2, 10, 6),
         age=(190, 1.1),
         rate=(45, 1.3),
         turns=14,
         gap_s=(11, 1.1),
+        foreign=0.3,
     ),
     Persona(
-        models=(22, 34, 10, 6, 5, 10, 13),
-        plans=(("pro", 34), ("team", 30), ("enterprise", 20), ("free", 12), ("edu", 4)),
-        programs=(("sdk", 82), ("gateway", 18)),
-        networks=(("cloud", 78), ("home", 12), ("office", 7), ("vpn", 3)),
-        topics=(26, 18, 22, 14, 12, 8),
+        models=_numbered(22, 34, 10, 6, 5, 10, 13),
+        plans=Choice((("pro", 34), ("team", 30), ("enterprise", 20), ("free", 12), ("edu", 4))),
+        programs=Choice((("sdk", 82), ("gateway", 18))),
+        networks=Choice((("cloud", 78), ("home", 12), ("office", 7), ("vpn", 3))),
+        topics=_numbered(26, 18, 22, 14, 12, 8),
         age=(240, 1.1),
         rate=(110, 1.5),
         turns=1,
         gap_s=(2.5, 1.2),
+        foreign=0.2,
     ),
 )
 
@@ -95,31 +107,21 @@ class Draft:
     payment: str | None
     device: str | None
     group: int = 0
-    rotating: str = ""  # network kind drawn anew for each session
     model: int = 0
     shape: int = 0
     turns: float = 0.0  # 0 = the persona's
-
-
-def weighted(rng: np.random.Generator, table: Sequence[tuple[str, float]]) -> str:
-    """Draw a name from (name, weight) rows."""
-    cumulated = np.cumsum([weight for _, weight in table])
-    return table[min(int(np.searchsorted(cumulated, rng.random() * cumulated[-1], side="right")), len(table) - 1)][0]
-
-
-def index(rng: np.random.Generator, weights: Sequence[float]) -> int:
-    """Draw an index by weight."""
-    cumulated = np.cumsum(weights)
-    return min(int(np.searchsorted(cumulated, rng.random() * cumulated[-1], side="right")), len(weights) - 1)
+    language: str = "en"
+    from_ms: int = 0  # sessions begin in [from, to)
+    to_ms: int = FOREVER_MS
 
 
 def draft(rng: np.random.Generator, style: int, where: infra.Country | None = None) -> Draft:
     """Draw one unrelated account of a style."""
     persona = PERSONAS[style]
     where = where or infra.country(rng)
-    plan = weighted(rng, persona.plans)
+    plan = persona.plans(rng)
     free = plan in ("free", "edu")
-    places = [weighted(rng, persona.networks) for _ in range(1 + int(rng.random() ** 2 * 3))]
+    places = [persona.networks(rng) for _ in range(1 + int(rng.random() ** 2 * 3))]
     business = plan in ("team", "enterprise")
     return Draft(
         style=style,
@@ -127,9 +129,9 @@ def draft(rng: np.random.Generator, style: int, where: infra.Country | None = No
         plan=plan,
         age_days=float(min(rng.lognormal(np.log(persona.age[0]), persona.age[1]), 1_400)) + 0.02,
         rate=float(min(rng.lognormal(np.log(persona.rate[0]), persona.rate[1]), 20_000)),
-        topic=index(rng, persona.topics),
+        topic=persona.topics(rng),
         networks=[infra.network(rng, place, where) for place in places],
-        programs=[infra.agent(rng, weighted(rng, persona.programs)) for _ in range(1 + int(rng.random() < 0.35))],
+        programs=[infra.agent(rng, persona.programs(rng)) for _ in range(1 + int(rng.random() < 0.35))],
         org=infra.opaque(rng, "org_") if business or rng.random() < 0.12 else None,
         key=infra.opaque(rng, "key_") if style == API or rng.random() < 0.25 else None,
         domain=None
@@ -139,8 +141,9 @@ def draft(rng: np.random.Generator, style: int, where: infra.Country | None = No
         else infra.mail_domain(rng),
         payment=None if rng.random() < (0.8 if free else 0.1) else infra.opaque(rng, "pm_"),
         device=None if rng.random() < (0.55 if style == API else 0.3) else infra.opaque(rng, "dev_"),
-        model=index(rng, persona.models),
+        model=persona.models(rng),
         shape=int(rng.integers(len(client_shapes()))),
+        language=where.language if rng.random() < persona.foreign else "en",
     )
 
 
@@ -153,6 +156,10 @@ class Accounts:
     utc_offset_h: np.ndarray
     style: np.ndarray
     topic: np.ndarray
+    language: np.ndarray  # index in `LANGUAGES`
+    from_ms: np.ndarray
+    to_ms: np.ndarray
+    adopts_ms: np.ndarray  # how long after its release a new model is taken up
     group: np.ndarray
     shape: np.ndarray  # ServeGen client whose burstiness and sizes it has
     turns: np.ndarray  # mean exchanges in a session
@@ -237,6 +244,10 @@ def freeze(rng: np.random.Generator, drafts: Iterable[Draft]) -> Accounts:
         utc_offset_h=np.array([d.where.utc_offset_h for d in drafts]),
         style=style,
         topic=np.array([d.topic for d in drafts], np.int8),
+        language=np.array([LANGUAGES.index(d.language) for d in drafts], np.int8),
+        from_ms=np.array([d.from_ms for d in drafts], np.int64),
+        to_ms=np.array([d.to_ms for d in drafts], np.int64),
+        adopts_ms=np.minimum(rng.lognormal(np.log(ADOPTION[0] * DAY_MS), ADOPTION[1], n), FOREVER_MS).astype(np.int64),
         group=np.array([d.group for d in drafts], np.int32),
         shape=np.array([d.shape for d in drafts], np.int16),
         turns=np.maximum(np.where(own > 0, own, turns), 1.0),

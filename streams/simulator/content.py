@@ -1,17 +1,18 @@
 """What the exchanges of a population say: everyday use by style, and work that replaces a part of it.
 
-A `Content` sets ``text``, ``system`` and ``hostile`` of exchanges in place. Everyday use is the same for benign
+A `Content` sets ``text``, ``system`` and ``purpose`` of exchanges in place. Everyday use is the same for benign
 accounts and for the cover traffic of hostile ones.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import xxhash
 
 from streams.simulator import texts, wrappers
 from streams.simulator.accounts import API, CHAT, CODE, Accounts
+from streams.simulator.languages import foreign
 
 Write = Callable[[np.random.Generator, np.ndarray], list[str]]  # texts for the given exchanges
 
@@ -20,7 +21,7 @@ class Content(Protocol):
     """Write the texts of exchanges."""
 
     def __call__(self, rng: np.random.Generator, accounts: Accounts, rows: np.ndarray) -> None:
-        """Set ``text``, ``system`` and ``hostile`` in place."""
+        """Set ``text``, ``system`` and ``purpose`` in place."""
 
 
 def digest(text: str) -> str:
@@ -71,47 +72,66 @@ class Everyday:
         column = rows["text"]
         column[observed] = texts.steps(rng, int(observed.sum()))
         typed = np.flatnonzero(~observed)
-        written = texts.human(rng, accounts.topic[who[typed]], np.where(style[typed] == CHAT, rows["turn"][typed], 1))
+        person = who[typed]
+        turn = np.where(style[typed] == CHAT, rows["turn"][typed], 1)
+        written = said(rng, accounts.topic[person], turn, accounts.language[person])
         frames = self.frames
         column[typed] = [
             text if (frame := frames[i]) is None else wrappers.fill(frame, text)
-            for i, text in zip(who[typed].tolist(), written, strict=True)
+            for i, text in zip(person.tolist(), written, strict=True)
         ]
 
 
-class Work:
-    """A share of the exchanges is work of one sort; the rest is everyday use.
+class Job(NamedTuple):
+    """Work that takes a share of the exchanges.
 
-    ``share`` is per exchange; ``systems`` are hashes by account (None leaves the everyday one).
+    ``share`` is per exchange, one number or computed for the given exchanges; ``purpose`` numbers the campaign that it
+    serves (0: benign); ``system`` is the hash of its own system prompt (None: the everyday one).
     """
 
-    def __init__(
-        self,
-        rng: np.random.Generator,
-        accounts: Accounts,
-        write: Write,
-        share: float = 1.0,
-        hostile: bool = False,
-        systems: list[str] | None = None,
-    ) -> None:
+    write: Write
+    share: float | Callable[[np.ndarray], np.ndarray] = 1.0
+    purpose: int = 0
+    system: str | None = None
+
+
+class Work:
+    """Jobs over their shares of the exchanges; the rest is everyday use."""
+
+    def __init__(self, rng: np.random.Generator, accounts: Accounts, *jobs: Job) -> None:
         self.everyday = Everyday(rng, accounts)
-        self.write = write
-        self.share = share
-        self.hostile = hostile
-        self.systems = None if systems is None else np.array(systems, object)
+        self.jobs = jobs
 
     def __call__(self, rng: np.random.Generator, accounts: Accounts, rows: np.ndarray) -> None:
-        """Write everyday texts, then the work over its share of them."""
-        chosen = np.flatnonzero(rng.random(len(rows)) < self.share)
-        if len(chosen) < len(rows):
-            self.everyday(rng, accounts, rows)
-        work = rows[chosen]
-        rows["text"][chosen] = self.write(rng, work)
-        if self.systems is not None:
-            rows["system"][chosen] = self.systems[work["account"]]
-        elif len(chosen) == len(rows):
-            rows["system"] = self.everyday.systems[rows["account"]]
-        rows["hostile"][chosen] = self.hostile
+        """Write the jobs' texts, and everyday ones for what is left."""
+        u = rng.random(len(rows))
+        low = np.zeros(len(rows))
+        rows["system"] = self.everyday.systems[rows["account"]]
+        for job in self.jobs:
+            high = low + (job.share(rows) if callable(job.share) else job.share)
+            chosen = np.flatnonzero((u >= low) & (u < high))
+            low = high
+            rows["text"][chosen] = job.write(rng, rows[chosen])
+            rows["purpose"][chosen] = job.purpose
+            if job.system is not None:
+                rows["system"][chosen] = job.system
+        left = np.flatnonzero(u >= low)
+        if len(left):
+            rest = rows[left]
+            self.everyday(rng, accounts, rest)
+            rows[left] = rest
+
+
+def said(rng: np.random.Generator, topic: np.ndarray, turn: np.ndarray, language: np.ndarray) -> list[str]:
+    """Compose what people type, in their language (indexes in `TOPICS` and `LANGUAGES`)."""
+    native = np.flatnonzero(language > 0)
+    if not len(native):
+        return texts.human(rng, topic, turn)
+    found = np.empty(len(topic), object)
+    english = np.flatnonzero(language == 0)
+    found[english] = texts.human(rng, topic[english], turn[english])
+    found[native] = foreign(rng, language[native])
+    return list(found)
 
 
 def wrapped(frames: list[str], items: tuple[str, ...]) -> Write:
@@ -134,11 +154,6 @@ def wrapped_human(frames: list[str], topic: int, by_account: np.ndarray | None =
         return [wrappers.fill(frames[i], text) for i, text in zip(chosen.tolist(), typed, strict=True)]
 
     return write
-
-
-def typed(topic: int) -> Write:
-    """What people type about one topic, unwrapped."""
-    return wrapped_human(["{item}"], topic)
 
 
 def paraphrased(items: tuple[str, ...]) -> Write:

@@ -21,7 +21,7 @@ EXCHANGE = np.dtype(
         ("cache", "i4"),
         ("latency", "i4"),  # ms, -1 unknown
         ("temperature", "i2"),  # hundredths, -1 unknown
-        ("hostile", "?"),  # part of what the campaign is for; cover traffic is not
+        ("purpose", "i1"),  # number of the campaign that it serves among its population's; 0 for benign and cover
         ("client", "O"),  # JSON bytes
         ("system", "O"),  # hash of the system prompt or None
         ("text", "O"),
@@ -43,6 +43,8 @@ def sessions(
     count = rng.poisson(mean)
     owner = np.repeat(np.arange(len(accounts), dtype=np.int32), count)
     begins = rng.integers(start_ms, end_ms, len(owner))
+    active = (begins >= accounts.from_ms[owner]) & (begins < accounts.to_ms[owner])
+    owner, begins = owner[active], begins[active]
     turns = np.minimum(rng.geometric(1 / accounts.turns[owner]), MAX_TURNS)
     rows = int(turns.sum())
     session = np.repeat(np.arange(len(owner)), turns)

@@ -49,9 +49,13 @@ class Simulation:
         for population in self.populations:
             population.accounts.rate *= plan.activity
         self.campaigns = [
-            campaigns.build(span, spec, f"{number}-{spec.shape}") for number, spec in enumerate(plan.campaigns, 1)
+            campaign
+            for number, spec in enumerate(plan.campaigns, 1)
+            for campaign in campaigns.build(span, spec, f"{number}-{spec.shape}")
         ]
-        self.populations += [campaign.population for campaign in self.campaigns]
+        self.populations += dict.fromkeys(campaign.population for campaign in self.campaigns)
+        for population in self.populations:
+            population.release_ms = span.release_ms
         expected = [population.expected(span.start_ms, span.end_ms) for population in self.populations]
         self.expected_events = float(sum(e.sum() for e in expected))
         self._expected_benign = float(sum(e.sum() for e in expected[: len(self.benign)]))
@@ -98,6 +102,7 @@ class Simulation:
                     c.end_ms,
                     ids := c.population.accounts.ids,
                     [[ids[i] for i in pool] for pool in c.pools],
+                    c.moments,
                 )
                 for c in self.campaigns
             ],
@@ -155,16 +160,21 @@ class Simulation:
             truth.benign[i].exchanges += len(rows)
             truth.benign_exchanges += len(rows)
             return
-        found = truth.campaigns[i - len(truth.benign)]
-        hostile = rows[rows["hostile"]]
-        found.exchanges += len(hostile)
-        found.cover += len(rows) - len(hostile)
-        answered = hostile[(hostile["status"] // 100 == 2) & ~hostile["refused"]]
-        found.answered_ms += np.sort(answered["time"]).tolist()
-        who, count = np.unique(hostile["account"], return_counts=True)
-        for account, exchanges in zip(who.tolist(), count.tolist(), strict=True):
-            account_id = found.accounts[account]
-            found.per_account[account_id] = found.per_account.get(account_id, 0) + exchanges
+        for campaign, found in zip(self.campaigns, truth.campaigns, strict=True):
+            if campaign.population is self.populations[i]:
+                found.cover += int((rows["purpose"] == 0).sum())
+                _count_campaign(found, rows[rows["purpose"] == campaign.purpose])
+
+
+def _count_campaign(found: CampaignTruth, hostile: np.ndarray) -> None:
+    found.exchanges += len(hostile)
+    answered = (hostile["status"] // 100 == 2) & ~hostile["refused"]
+    found.answered_ms += np.sort(hostile["time"][answered]).tolist()
+    found.unanswered_ms += np.sort(hostile["time"][~answered]).tolist()
+    who, count = np.unique(hostile["account"], return_counts=True)
+    for account, exchanges in zip(who.tolist(), count.tolist(), strict=True):
+        account_id = found.accounts[account]
+        found.per_account[account_id] = found.per_account.get(account_id, 0) + exchanges
 
 
 def _details(tools: int, stream: bool) -> bytes:

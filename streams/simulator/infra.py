@@ -11,11 +11,13 @@ import msgspec
 import numpy as np
 import xxhash
 
+from streams.simulator.draws import Choice, one_of
+
 encode_json = msgspec.json.Encoder().encode
 
 
 class Country(NamedTuple):
-    """A market: share of accounts, offset from UTC in hours, and its operators' AS numbers."""
+    """A market: share of accounts, offset from UTC in hours, operators' AS numbers, and a language beside English."""
 
     code: str
     weight: float
@@ -23,38 +25,38 @@ class Country(NamedTuple):
     home: tuple[int, ...]
     mobile: tuple[int, ...]
     campus: int
+    language: str = "en"
 
 
 COUNTRIES = (
     Country("US", 26, -5, (7922, 7018, 701, 20115, 22773), (21928, 6167, 20057), 87),
     Country("IN", 11, 5.5, (24560, 9829, 17488), (55836, 45609), 2697),
-    Country("CN", 7, 8, (4134, 4837), (9808,), 4538),
-    Country("JP", 6, 9, (2516, 4713, 17676), (9605,), 2907),
-    Country("DE", 5, 1, (3320, 6830, 8881), (6805,), 680),
+    Country("CN", 7, 8, (4134, 4837), (9808,), 4538, "zh"),
+    Country("JP", 6, 9, (2516, 4713, 17676), (9605,), 2907, "ja"),
+    Country("DE", 5, 1, (3320, 6830, 8881), (6805,), 680, "de"),
     Country("GB", 5, 0, (2856, 5607, 13285), (25135,), 786),
-    Country("BR", 4.5, -3, (27699, 28573, 18881), (26599,), 1916),
-    Country("FR", 4, 1, (3215, 12322, 15557), (5410,), 2200),
-    Country("KR", 3.5, 9, (4766, 9318), (17858,), 1237),
+    Country("BR", 4.5, -3, (27699, 28573, 18881), (26599,), 1916, "pt"),
+    Country("FR", 4, 1, (3215, 12322, 15557), (5410,), 2200, "fr"),
+    Country("KR", 3.5, 9, (4766, 9318), (17858,), 1237, "ko"),
     Country("CA", 3, -5, (812, 6327, 577), (852,), 6509),
     Country("ID", 3, 7, (7713, 23700), (23693,), 38158),
     Country("SG", 2.5, 8, (9506, 4773), (3758,), 7472),
     Country("VN", 2.5, 7, (45899, 18403), (131429,), 24066),
-    Country("ES", 2, 1, (3352, 12479), (12430,), 766),
+    Country("ES", 2, 1, (3352, 12479), (12430,), 766, "es"),
     Country("IT", 2, 1, (3269, 30722), (16232,), 137),
     Country("NL", 2, 1, (1136, 33915), (31615,), 1103),
     Country("PL", 1.5, 1, (5617, 12912), (8374,), 8501),
     Country("TR", 1.5, 3, (9121, 34984), (16135,), 8517),
-    Country("MX", 1.5, -6, (8151, 28403), (28469,), 278),
+    Country("MX", 1.5, -6, (8151, 28403), (28469,), 278, "es"),
     Country("AU", 1.5, 10, (1221, 4764), (133612,), 7575),
-    Country("TW", 1.5, 8, (3462,), (17421,), 1659),
-    Country("HK", 1.2, 8, (4760, 9304), (9269,), 3661),
+    Country("TW", 1.5, 8, (3462,), (17421,), 1659, "zh"),
+    Country("HK", 1.2, 8, (4760, 9304), (9269,), 3661, "zh"),
     Country("NG", 1, 1, (37148,), (29465,), 37230),
     Country("ZA", 0.8, 2, (5713,), (36994,), 2018),
     Country("IL", 0.8, 2, (8551, 12400), (1680,), 378),
     Country("SE", 0.7, 1, (3301,), (44034,), 1653),
 )
-_COUNTRY_CUM = np.cumsum([c.weight for c in COUNTRIES]) / sum(c.weight for c in COUNTRIES)
-BY_CODE = {country.code: country for country in COUNTRIES}
+country = Choice((c, c.weight) for c in COUNTRIES)
 
 # (AS number, country of the region, weight): clouds that programs run on, and that VPN and proxy exits run on.
 CLOUDS = (
@@ -62,7 +64,7 @@ CLOUDS = (
     (15169, "US", 10), (15169, "SG", 2), (24940, "DE", 8), (14061, "US", 5), (14061, "SG", 2), (16276, "FR", 5),
     (20473, "US", 3), (20473, "JP", 2), (45102, "SG", 4), (37963, "CN", 3), (132203, "HK", 2), (63949, "US", 3),
 )  # fmt: skip
-_CLOUD_CUM = np.cumsum([c[2] for c in CLOUDS]) / sum(c[2] for c in CLOUDS)
+_cloud = Choice(((asn, code), weight) for asn, code, weight in CLOUDS)
 
 # Client programs by class: (user agent, TLS stack, weight). Version spread follows a few popular releases.
 _CHROME = "Mozilla/5.0 ({os}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{v}.0.0.0 Safari/537.36{tail}"
@@ -125,14 +127,14 @@ AGENTS: dict[str, list[tuple[str, str, float]]] = {
         *_versions("llama-index/{v}", "python", 2, ("0.14.3", "0.13.6")),
     ],
 }
-_AGENT_CUM = {name: np.cumsum([a[2] for a in rows]) / sum(a[2] for a in rows) for name, rows in AGENTS.items()}
+_agent = {kind: Choice(((name, stack), weight) for name, stack, weight in rows) for kind, rows in AGENTS.items()}
 
 MAIL_DOMAINS = (
     ("gmail.com", 52), ("outlook.com", 9), ("qq.com", 5), ("hotmail.com", 4), ("yahoo.com", 4), ("icloud.com", 5),
     ("163.com", 3), ("proton.me", 2), ("gmx.de", 1), ("naver.com", 1.5), ("yandex.ru", 1), ("mail.ru", 0.8),
     ("web.de", 0.7), ("live.com", 1.2), ("foxmail.com", 0.8), ("orange.fr", 0.5), ("aol.com", 0.5),
 )  # fmt: skip
-_MAIL_CUM = np.cumsum([m[1] for m in MAIL_DOMAINS]) / sum(m[1] for m in MAIL_DOMAINS)
+mail_domain = Choice(MAIL_DOMAINS)
 _STEMS = (
     "north", "blue", "open", "data", "green", "swift", "clear", "core", "prime", "urban", "delta", "nova", "pixel",
     "river", "bright", "cloud", "stone", "solar", "metro", "quant", "vector", "harbor", "cedar", "atlas",
@@ -150,16 +152,6 @@ class Network(NamedTuple):
     ip: str
     asn: int
     country: str
-
-
-def pick(rng: np.random.Generator, cumulated: np.ndarray) -> int:
-    """Draw an index from cumulated shares."""
-    return int(np.searchsorted(cumulated, rng.random(), side="right"))
-
-
-def country(rng: np.random.Generator) -> Country:
-    """Draw a country by its share of accounts."""
-    return COUNTRIES[min(pick(rng, _COUNTRY_CUM), len(COUNTRIES) - 1)]
 
 
 def _address(rng: np.random.Generator, asn: int, place: str, blocks: int) -> str:
@@ -189,13 +181,13 @@ def campus(rng: np.random.Generator, where: Country) -> Network:
 
 def cloud(rng: np.random.Generator, blocks: int = 6_000) -> Network:
     """An egress address of a cloud region."""
-    asn, code, _ = CLOUDS[min(pick(rng, _CLOUD_CUM), len(CLOUDS) - 1)]
+    asn, code = _cloud(rng)
     return Network(_address(rng, asn, code, blocks), asn, code)
 
 
 def vpn(rng: np.random.Generator) -> Network:
     """A public VPN's exit: a few hundred addresses in clouds, each shared by many unrelated people."""
-    asn, code, _ = CLOUDS[min(pick(rng, _CLOUD_CUM), len(CLOUDS) - 1)]
+    asn, code = _cloud(rng)
     return Network(_address(rng, asn, code + "/vpn", 12), asn, code)
 
 
@@ -214,8 +206,7 @@ def network(rng: np.random.Generator, kind: str, where: Country) -> Network:
 
 def agent(rng: np.random.Generator, kind: str) -> tuple[str, str]:
     """Draw (user agent, TLS fingerprint) of a class of client program by popularity."""
-    rows = AGENTS[kind]
-    name, stack, _ = rows[min(pick(rng, _AGENT_CUM[kind]), len(rows) - 1)]
+    name, stack = _agent[kind](rng)
     build = int(rng.random() ** 2 * 4)  # the TLS library changes less often than the program
     digest = xxhash.xxh3_128_hexdigest(f"{stack}/{build}".encode())
     return name, f"t13d{1312 + build * 101}h2_{digest[:12]}_{digest[12:24]}"
@@ -238,16 +229,10 @@ def client(rng: np.random.Generator, where: Network, program: tuple[str, str]) -
     return encode_json(members)
 
 
-def mail_domain(rng: np.random.Generator) -> str:
-    """Draw a public mail provider by popularity."""
-    return MAIL_DOMAINS[min(pick(rng, _MAIL_CUM), len(MAIL_DOMAINS) - 1)][0]
-
-
 def company_domain(rng: np.random.Generator) -> str:
     """Make up a company's own mail domain."""
-    i, j, k = (int(rng.random() * len(part)) for part in (_STEMS, _ENDS, _TLDS))
     number = int(rng.integers(1, 1_000)) if rng.random() < 0.5 else ""
-    return f"{_STEMS[i]}{_ENDS[j]}{number}.{_TLDS[k]}"
+    return f"{one_of(rng, _STEMS)}{one_of(rng, _ENDS)}{number}.{one_of(rng, _TLDS)}"
 
 
 def opaque(rng: np.random.Generator, prefix: str) -> str:

@@ -10,11 +10,15 @@ import numpy as np
 import xxhash
 
 from streams.simulator import exchanges
-from streams.simulator.accounts import Accounts
+from streams.simulator.accounts import NEW_MODEL, Accounts
 from streams.simulator.content import Content
 from streams.simulator.rhythm import Rhythm
 
 FreshClient = Callable[[np.random.Generator, int], bytes]  # draw a client for a session of the given account
+
+
+Adjust = Callable[[np.random.Generator, np.ndarray], np.ndarray]  # change or drop exchanges at the end
+NEVER_MS = 1 << 60
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -36,7 +40,8 @@ class Population:
     """Accounts of one kind or campaign and the exchanges they make.
 
     ``start_ms`` and ``end_ms`` bound the starts of sessions; ``fresh`` replaces the account's own clients by new ones
-    for a share of the sessions (ephemeral runners, rotating exits, end users behind a relay).
+    for a share of the sessions (ephemeral runners, rotating exits, end users behind a relay). ``even`` deals sessions
+    out in turn. ``adjust`` has the last word on finished exchanges.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Population:
         fresh: FreshClient | None = None,
         fresh_share: float = 1.0,
         even: bool = False,
+        adjust: Adjust | None = None,
     ) -> None:
         self.name = name
         self.rng = rng
@@ -61,6 +67,8 @@ class Population:
         self.start_ms, self.end_ms = start_ms, end_ms
         self.fresh, self.fresh_share = fresh, fresh_share
         self.even = even
+        self.adjust = adjust
+        self.release_ms: int | None = None
         self.sessions = 0
         self.dealt = 0
 
@@ -80,7 +88,9 @@ class Population:
         if start_ms >= end_ms:
             return np.zeros(0, exchanges.EXCHANGE)
         factor = self.rhythm((start_ms + end_ms) // 2, self.accounts.utc_offset_h)
-        rows = exchanges.sessions(self.rng, self.accounts, factor, start_ms, end_ms, self.sessions)
+        accounts = self.accounts
+        factor = np.where((accounts.from_ms < end_ms) & (accounts.to_ms > start_ms), factor, 0.0)
+        rows = exchanges.sessions(self.rng, accounts, factor, start_ms, end_ms, self.sessions)
         if not len(rows):
             return rows
         self.sessions = int(rows["session"][-1]) + 1
@@ -92,9 +102,16 @@ class Population:
         """Write texts, then sizes, outcome and client of laid-out exchanges."""
         self.content(self.rng, self.accounts, rows)
         exchanges.complete(self.rng, self.accounts, rows)
+        if self.release_ms is not None:
+            self._adopt(rows, self.release_ms)
         if self.fresh is not None:
             self._renew(rows)
-        return rows
+        return rows if self.adjust is None else self.adjust(self.rng, rows)
+
+    def _adopt(self, rows: np.ndarray, release_ms: int) -> None:
+        """Switch accounts to the new model, each when it gets round to it; a fifth of the calls stay behind."""
+        adopted = rows["time"] > release_ms + np.minimum(self.accounts.adopts_ms[rows["account"]], NEVER_MS)
+        rows["model"][adopted & (self.rng.random(len(rows)) < 0.8)] = NEW_MODEL
 
     def _renew(self, rows: np.ndarray) -> None:
         session, first = np.unique(rows["session"], return_index=True)

@@ -8,10 +8,12 @@ The file is one JSON object::
                     "start_ms": ..., "end_ms": ..., planned
                     "accounts": ["acct_...", ...], all that carry it
                     "pools": [["acct_...", ...]],  those that share infrastructure
-                    "exchanges": 5230,             hostile ones; cover traffic is in "cover"
-                    "cover": 0,
+                    "exchanges": 5230,             hostile ones; cover traffic is in "cover" (of all campaigns that
+                    "cover": 0,                    share the accounts)
                     "answered_ms": [...],          sorted event times of hostile exchanges that were answered
                                                    (status 2xx, not refused)
+                    "unanswered_ms": [...],        the other hostile ones: refused, throttled, blocked
+                    "moments": {"ban_ms": ...},    what happened when, by shape: ban, pivot, probe, burst, scale_up
                     "per_account": {"acct_...": 87, ...}}],  hostile exchanges by account
      "benign": [{"kind": "hobbyist", "hard_negative": false, "accounts": [...], "exchanges": 91000}, ...]}
 
@@ -36,9 +38,11 @@ class CampaignTruth(msgspec.Struct):
     end_ms: int
     accounts: list[str]
     pools: list[list[str]]
+    moments: dict[str, int] = msgspec.field(default_factory=dict)
     exchanges: int = 0
     cover: int = 0
     answered_ms: list[int] = msgspec.field(default_factory=list)
+    unanswered_ms: list[int] = msgspec.field(default_factory=list)
     per_account: dict[str, int] = msgspec.field(default_factory=dict)
 
     def leaked_before(self, time_ms: int) -> int:

@@ -116,11 +116,15 @@ def test_truth_counts_what_was_sent(run):
 
     assert truth.events == len(events)
     assert truth.benign_exchanges == sum(kind.exchanges for kind in truth.benign)
-    assert truth.events == truth.benign_exchanges + sum(c.exchanges + c.cover for c in truth.campaigns)
+    assert truth.events == truth.benign_exchanges + sum(
+        sent[a] for a in {a for c in truth.campaigns for a in c.accounts}
+    )
     for kind in truth.benign:
         assert kind.exchanges == sum(sent[a] for a in kind.accounts)
     for campaign in truth.campaigns:
-        assert campaign.exchanges + campaign.cover == sum(sent[a] for a in campaign.accounts)
+        sharing = [c.exchanges for c in truth.campaigns if c.accounts == campaign.accounts]
+        assert sum(sharing) + campaign.cover == sum(sent[a] for a in campaign.accounts)
+        assert campaign.exchanges == len(campaign.answered_ms) + len(campaign.unanswered_ms)
         assert campaign.exchanges == sum(campaign.per_account.values())
         assert all(0 < count <= sent[account] for account, count in campaign.per_account.items())
 
@@ -134,7 +138,7 @@ def test_truth_tells_what_leaked_when(run):
         assert campaign.start_ms <= times[0]
         assert 0 == campaign.leaked_before(times[0])
         assert len(times) == campaign.leaked_before(simulation.truth.end_ms)
-        if campaign.cover == 0:
+        if campaign.cover == 0 and campaign.shape != "two_in_pool":
             mine = set(campaign.accounts)
             assert times == [e.time_ms for e in events if e.account_id in mine and _answered(e)]
 
@@ -153,13 +157,13 @@ def test_truth_file_reads_back(run, tmp_path):
 
 
 def test_accounts_belong_to_one_side(run):
-    """No account is both benign and part of a campaign, and none of two campaigns unless they share a pool."""
-    simulation, _ = run
-    owners = Counter(
-        a for group in (*simulation.truth.benign, *simulation.truth.campaigns) for a in set(group.accounts)
-    )
+    """No account is both benign and part of a campaign, and none is part of two, but those of two_in_pool."""
+    truth = run[0].truth
+    pools = {tuple(campaign.accounts) for campaign in truth.campaigns}
+    groups = [*(kind.accounts for kind in truth.benign), *pools]
 
-    assert {1} == set(owners.values())
+    assert {1} == set(Counter(account for group in groups for account in group).values())
+    assert len(pools) == len(truth.campaigns) - 1
 
 
 def test_named_plans_have_the_size_they_promise():

@@ -84,25 +84,6 @@ def test_a_hot_partition_gets_its_share(partitions):
     assert partitions == len(loads)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("hidra", "did you mean 'hydra'"),
-        ("hydra:shares=1", "did you mean 'share'"),
-        ("hydra:share", "no parameter 'share'"),
-        ("hydra:share=lots", "share"),
-        ("hydra:share=0", "must be positive"),
-        ("hydra:evade=own_network", "did you mean 'own_networks'"),
-        ("hydra:items=gsm9k", "did you mean 'gsm8k'"),
-        ("hydra:purpose=reasons", "did you mean 'reasoning'"),
-    ],
-)
-def test_a_wrong_campaign_is_named(text, message):
-    """An unknown shape, parameter or value is an error that says which, and the nearest known."""
-    with pytest.raises(Exception, match=message):
-        parse(text, DEFAULTS)
-
-
 def run(*arguments):
     """Run the command and return its result."""
     return CliRunner().invoke(simulate, [*map(str, arguments)])

@@ -62,7 +62,7 @@ def _upgrade(rng: np.random.Generator, one: Draft) -> None:
 
 
 def recruit(rng: np.random.Generator, spec: CampaignSpec, count: int | None = None) -> list[Draft]:
-    """Draw the accounts of a campaign with the rates it wants of them."""
+    """Draw the accounts of a campaign with the rates it wants of them; ``group`` is the number of the pool."""
     drafts = []
     for _ in range(count or spec.accounts):
         style = (CHAT, CODE, API)[int(np.searchsorted(np.cumsum(STYLE_SHARES), rng.random()))]
@@ -71,5 +71,10 @@ def recruit(rng: np.random.Generator, spec: CampaignSpec, count: int | None = No
         one.rate = float(spec.per_day * rng.lognormal(-(spec.spread**2) / 2, spec.spread))
         one.age_days = max(one.age_days, 180.0) if spec.evades("aged") else one.age_days
         drafts.append(one)
-    operate(rng, drafts, spec)
+    size = -(-len(drafts) // spec.pools)
+    for pool in range(spec.pools):
+        members = drafts[pool * size : (pool + 1) * size]
+        for one in members:
+            one.group = pool
+        operate(rng, members, spec)
     return drafts

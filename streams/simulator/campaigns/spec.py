@@ -9,8 +9,9 @@ from streams.errors import InputError
 from streams.simulator.population import Population
 
 ITEMS = ("gsm8k", "gsm8k_backward", "flan_cot", "codegen", "toolformer", "roleplay", "arena_pairs")
-PURPOSES = ("reasoning", "grading", "tools")
-EVASIONS = ("human_hours", "aged", "split_payment", "own_networks", "own_clients", "clean")
+PURPOSES = ("reasoning", "grading", "tools", "disguise")
+PLACES = ("text", "system")
+EVASIONS = ("human_hours", "aged", "split_payment", "own_networks", "residential", "own_pace", "clean")
 
 
 class CampaignSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,7 +19,11 @@ class CampaignSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``per_day`` counts all exchanges of an account and day, ``share`` the part of them that is the campaign's purpose
     (the rest is cover traffic). ``start_h`` is counted from the start of the plan, ``hours`` 0 means to its end.
-    ``purpose`` is one of `PURPOSES`, ``items`` one of `ITEMS`; ``evade`` joins names of `EVASIONS` with ``+``.
+    ``turn_h`` is how long after its start the thing happens that some shapes are about: a ban, a switch of models, the
+    scale-up after a search. ``pools`` share nothing with each other; ``place`` puts the instruction in the user's text
+    or in the system prompt.
+    ``purpose`` is one of `PURPOSES`, ``items`` one of `ITEMS`; ``evade`` joins names of `EVASIONS` with
+    ``+``; ``clean`` is all of them, with devices and mail domains of their own.
     """
 
     shape: str
@@ -30,7 +35,10 @@ class CampaignSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     variants: int = 1
     purpose: str = "reasoning"
     items: str = "gsm8k"
-    spread: float = 0.35  # sigma of the accounts' rates: a router keeps them near even
+    pools: int = 1
+    spread: float = 0.35  # sigma of the accounts' rates where they are not dealt out evenly
+    place: str = "text"
+    turn_h: float = 2.0
     evade: str = ""
 
     def evades(self, name: str) -> bool:
@@ -48,6 +56,8 @@ class Campaign(msgspec.Struct):
     end_ms: int
     population: Population
     pools: list[list[int]]  # accounts by index that share infrastructure
+    purpose: int = 1  # its number among the campaigns of the population
+    moments: dict[str, int] = {}
 
 
 def parse(text: str, defaults: dict[str, CampaignSpec]) -> CampaignSpec:
@@ -78,13 +88,21 @@ def parse(text: str, defaults: dict[str, CampaignSpec]) -> CampaignSpec:
     for name in filter(None, spec.evade.split("+")):
         if name not in EVASIONS:
             raise InputError(f"campaign {shape} knows no evasion {name!r}{_nearest(name, EVASIONS)}")
-    for value, known in ((spec.purpose, PURPOSES), (spec.items, ITEMS)):
+    for value, known in ((spec.purpose, PURPOSES), (spec.items, ITEMS), (spec.place, PLACES)):
         if value not in known:
             raise InputError(
                 f"campaign {shape} knows no {value!r}{_nearest(value, known)}; known are {', '.join(known)}"
             )
-    if spec.accounts < 1 or spec.per_day <= 0 or not 0 < spec.share <= 1 or spec.variants < 1:
-        raise InputError(f"campaign {text!r}: accounts, per_day and variants must be positive and share in (0, 1]")
+    if (
+        spec.accounts < spec.pools
+        or spec.pools < 1
+        or spec.per_day <= 0
+        or not 0 < spec.share <= 1
+        or spec.variants < 1
+    ):
+        raise InputError(
+            f"campaign {text!r}: accounts, pools, per_day and variants must be positive and share in (0, 1]"
+        )
     return spec
 
 

@@ -18,7 +18,7 @@ import random
 import re
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,8 @@ SEED = 20_261
 CLIENTS = 48  # of ServeGen's 205: enough shapes for an API population, 20 KB packed
 TOKEN_PAIRS = 600  # of Azure's 28,185 (context, generated) pairs
 HOURS_A_WEEK = 168
+FOREIGN = ("zh", "ja", "ko", "pt", "es", "fr", "de")
+MULTILINGUAL = ("arena_hard", "awesome_prompts", "oasst", "user_oriented", "bfcl_live")
 
 # Anything that could name or reach a person, and key material that a scanner would trip over.
 PRIVATE = re.compile(
@@ -123,6 +125,18 @@ def workflow(folder: Path) -> list[str]:
     return list(found)
 
 
+def foreign(prompts: Iterable[str]) -> dict[str, list[str]]:
+    """Sort sentences of prompts that are not English by language, told apart by the project's own fingerprint."""
+    from streams.contracts.fingerprint import fingerprint
+
+    found: dict[str, dict[str, None]] = {language: {} for language in FOREIGN}
+    for text in prompts:
+        if (language := fingerprint(text).language) in found:
+            sentences = (sentence.strip()[:200] for sentence in re.split(r"(?<=[.?!。？！])\s*|\n+", text))
+            found[language].update(dict.fromkeys(s for s in sentences if len(s) >= 6))
+    return {language: list(sentences) for language, sentences in found.items()}
+
+
 def clients(folder: Path) -> list[dict[str, Any]]:
     """Reduce ServeGen's clients to an hourly weekly shape, a burstiness, and token quantiles.
 
@@ -183,11 +197,17 @@ def token_pairs(folder: Path) -> dict[str, list[list[int]]]:
 def build(folder: Path, out: Path) -> dict[str, int]:
     """Write every packaged file and return its size in bytes by name."""
     sizes = {}
+    mixed: list[str] = []
     for source in TEXT_SOURCES:
-        lines = "".join(json.dumps(text, ensure_ascii=False) + "\n" for text in select(source, folder))
+        texts = select(source, folder)
+        if source.name in MULTILINGUAL:
+            mixed += texts
+        lines = "".join(json.dumps(text, ensure_ascii=False) + "\n" for text in texts)
         sizes[source.name] = pack(out / f"{source.name}.jsonl.gz", lines.encode())
     lines = "".join(json.dumps(text, ensure_ascii=False) + "\n" for text in workflow(folder))
     sizes["agent_steps"] = pack(out / "agent_steps.jsonl.gz", lines.encode())
+    data = json.dumps(foreign(mixed), ensure_ascii=False, separators=(",", ":"))
+    sizes["foreign"] = pack(out / "foreign.json.gz", data.encode())
     arrivals = {"clients": clients(folder), "tokens": token_pairs(folder)}
     sizes["arrivals"] = pack(out / "arrivals.json.gz", json.dumps(arrivals, separators=(",", ":")).encode())
     return sizes

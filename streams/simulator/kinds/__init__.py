@@ -28,6 +28,8 @@ KINDS = (
     Kind("course", 0.030, 40, True, crowds.course),
     Kind("byok_app", 0.030, 30, True, programs.byok_app),
     Kind("cgnat", 0.040, 20, True, people.cgnat),
+    Kind("university", 0.020, 25, True, people.university),
+    Kind("sdk_defaults", 0.020, 20, True, programs.sdk_defaults),
     Kind("viral_prompt", 0.030, 30, True, crowds.viral_prompt),
     Kind("hackathon", 0.012, 20, True, crowds.hackathon),
     Kind("migration", 0.020, 30, True, teams.migration),

@@ -4,7 +4,7 @@ import numpy as np
 
 from streams.simulator import infra, texts, wrappers
 from streams.simulator.accounts import API, CHAT, CODE, NEW_MODEL, TOPICS, draft, freeze
-from streams.simulator.content import Everyday, Work, wrapped
+from streams.simulator.content import Everyday, Job, Work, Write, wrapped
 from streams.simulator.population import Population, Span
 from streams.simulator.rhythm import HOUR_MS, LEISURE, WORK, occasion, weekly
 
@@ -16,7 +16,7 @@ def _moment(span: Span, rng: np.random.Generator, hours: float) -> tuple[int, in
     return start, start + length
 
 
-def _questions(prompt: str, share: float) -> object:
+def _questions(prompt: str, share: float) -> Write:
     """Send the common prompt, mostly with something of one's own after it."""
 
     def write(rng: np.random.Generator, rows: np.ndarray) -> list[str]:
@@ -44,7 +44,7 @@ def course(span: Span, count: int) -> Population:
     question = texts.corpus("gsm8k")[int(rng.integers(2_000))]
     prompt = f"{question} {wrappers.REASONING[int(rng.integers(len(wrappers.REASONING)))]}"
     start, end = _moment(span, rng, 4)
-    content = Work(rng, accounts, _questions(prompt, 0.45), share=0.55)  # type: ignore[arg-type]
+    content = Work(rng, accounts, Job(_questions(prompt, 0.45), 0.55))
     return Population("course", rng, accounts, occasion(start, end, HOUR_MS, weekly(LEISURE), 12, 0.3), content)
 
 
@@ -54,7 +54,7 @@ def viral_prompt(span: Span, count: int) -> Population:
     accounts = freeze(rng, [draft(rng, CHAT) for _ in range(count)])
     prompt = texts.corpus("awesome_prompts")[int(rng.integers(400))][:400]
     start, end = _moment(span, rng, 8)
-    content = Work(rng, accounts, _questions(prompt, 0.7), share=0.4)  # type: ignore[arg-type]
+    content = Work(rng, accounts, Job(_questions(prompt, 0.7), 0.4))
     return Population("viral_prompt", rng, accounts, occasion(start, end, HOUR_MS, weekly(LEISURE), 6), content)
 
 
@@ -84,7 +84,7 @@ def release_rush(span: Span, count: int) -> Population:
     accounts = freeze(rng, drafts)
     released = span.release_ms if span.release_ms is not None else _moment(span, rng, 6)[0]
     frames = [wrappers.wrapper(rng, "reasoning") for _ in range(4)]
-    content = Work(rng, accounts, wrapped(frames, texts.corpus("gsm8k")[:300]), share=0.6)
+    content = Work(rng, accounts, Job(wrapped(frames, texts.corpus("gsm8k")[:300]), 0.6))
     rhythm = occasion(released, released + 12 * HOUR_MS, HOUR_MS, weekly(WORK), 8, 0.2)
     population = Population("release_rush", rng, accounts, rhythm, content)
     population.start_ms = released if span.release_ms is not None else 0

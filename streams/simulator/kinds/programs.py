@@ -3,8 +3,8 @@
 import numpy as np
 
 from streams.simulator import infra, texts, wrappers
-from streams.simulator.accounts import API, CHAT, TOPICS, Draft, draft, freeze
-from streams.simulator.content import Everyday, Work, digest, wrapped, wrapped_human
+from streams.simulator.accounts import API, CHAT, LANGUAGES, TOPICS, Draft, draft, freeze
+from streams.simulator.content import Everyday, Job, Work, digest, said, wrapped, wrapped_human
 from streams.simulator.population import FreshClient, Population, Span
 from streams.simulator.rhythm import HOUR_MS, LEISURE, WORK, clients, flat, nightly, occasion, weekly
 
@@ -27,6 +27,24 @@ def startup_app(span: Span, count: int) -> Population:
     return Population("startup_app", rng, accounts, clients(accounts.shape), Everyday(rng, accounts))
 
 
+def sdk_defaults(span: Span, count: int) -> Population:
+    """Unrelated beginners with the quick start's program: its user agent, temperature and system prompt."""
+    rng = span.rng("sdk")
+    drafts = [draft(rng, API) for _ in range(count)]
+    program = infra.agent(rng, "sdk")
+    for one in drafts:
+        one.programs, one.rate, one.turns = [program], one.rate / 4, 2.0
+    accounts = freeze(rng, drafts)
+    accounts.temperature[:] = 70
+
+    def write(rng: np.random.Generator, rows: np.ndarray) -> list[str]:
+        who = rows["account"]
+        return said(rng, accounts.topic[who], np.ones(len(rows), int), accounts.language[who])
+
+    content = Work(rng, accounts, Job(write, system=digest("You are a helpful assistant.")))
+    return Population("sdk_defaults", rng, accounts, weekly(WORK), content)
+
+
 def byok_app(span: Span, count: int) -> Population:
     """One app whose unrelated users bring their own accounts: one system prompt and client program, any use."""
     rng = span.rng("byok")
@@ -36,13 +54,13 @@ def byok_app(span: Span, count: int) -> Population:
         one.programs = [program]
         one.key = one.key or infra.opaque(rng, "key_")
     accounts = freeze(rng, drafts)
-    topics = [int(t) for t in accounts.topic]
 
     def write(rng: np.random.Generator, rows: np.ndarray) -> list[str]:
-        return texts.human(rng, np.array(topics)[rows["account"]], rows["turn"])
+        who = rows["account"]
+        return said(rng, accounts.topic[who], rows["turn"], accounts.language[who])
 
     system = digest(f"app {rng.integers(1 << 62)}")
-    content = Work(rng, accounts, write, systems=[system] * count)
+    content = Work(rng, accounts, Job(write, system=system))
     return Population("byok_app", rng, accounts, weekly(LEISURE), content)
 
 
@@ -65,7 +83,7 @@ def ci_review(span: Span, count: int) -> Population:
         chosen = (rows["account"] % 2).tolist()
         return [wrappers.fill(frames[i], diff) for i, diff in zip(chosen, diffs, strict=True)]
 
-    content = Work(rng, accounts, write, systems=[digest("public review action v2")] * count)
+    content = Work(rng, accounts, Job(write, system=digest("public review action v2")))
     return Population("ci_review", rng, accounts, weekly(WORK), content, fresh=_runner("sdk"))
 
 
@@ -88,7 +106,7 @@ def evaluation_suite(span: Span, count: int) -> Population:
         found[~graded] = solving(rng, rows[~graded])
         return list(found)
 
-    content = Work(rng, accounts, write, systems=[digest(f"judge {org}")] * count)
+    content = Work(rng, accounts, Job(write, system=digest(f"judge {org}")))
     hour = float((span.start_ms / HOUR_MS + 2) % 24)
     return Population("evaluation_suite", rng, accounts, nightly(hour, 5), content)
 
@@ -104,7 +122,7 @@ def _templated(span: Span, name: str, count: int, rates: tuple[float, float], pu
         drawn = texts.varied(rng, source, len(rows))
         return [wrappers.fill(frames[i], item) for i, item in zip(rows["account"].tolist(), drawn, strict=True)]
 
-    return Population(name, rng, accounts, clients(accounts.shape), Work(rng, accounts, write))
+    return Population(name, rng, accounts, clients(accounts.shape), Work(rng, accounts, Job(write)))
 
 
 def synthetic_data(span: Span, count: int) -> Population:
@@ -125,7 +143,7 @@ def rag_backfill(span: Span, count: int) -> Population:
         one.age_days = 0.2 + 2 * rng.random()
     accounts = freeze(rng, drafts)
     frames = [wrappers.wrapper(rng, "plain") for _ in range(count)]
-    content = Work(rng, accounts, wrapped_human(frames, TOPICS.index("writing"), np.arange(count)))
+    content = Work(rng, accounts, Job(wrapped_human(frames, TOPICS.index("writing"), np.arange(count))))
     return Population("rag_backfill", rng, accounts, flat, content)
 
 
@@ -138,7 +156,7 @@ def quality_monitor(span: Span, count: int) -> Population:
     def write(rng: np.random.Generator, rows: np.ndarray) -> list[str]:
         return [probes[i] for i in rng.integers(len(probes), size=len(rows)).tolist()]
 
-    return Population("quality_monitor", rng, accounts, flat, Work(rng, accounts, write))
+    return Population("quality_monitor", rng, accounts, flat, Work(rng, accounts, Job(write)))
 
 
 def llm_gateway(span: Span, count: int) -> Population:
@@ -150,9 +168,10 @@ def llm_gateway(span: Span, count: int) -> Population:
     accounts = freeze(rng, drafts)
 
     def write(rng: np.random.Generator, rows: np.ndarray) -> list[str]:
-        return texts.human(rng, rng.integers(len(TOPICS), size=len(rows)), np.ones(len(rows), int))
+        language = rng.integers(len(LANGUAGES), size=len(rows)) * (rng.random(len(rows)) < 0.15)
+        return said(rng, rng.integers(len(TOPICS), size=len(rows)), np.ones(len(rows), int), language)
 
-    return Population("llm_gateway", rng, accounts, weekly(WORK), Work(rng, accounts, write))
+    return Population("llm_gateway", rng, accounts, weekly(WORK), Work(rng, accounts, Job(write)))
 
 
 def fallback_router(span: Span, count: int) -> Population:
