@@ -10,6 +10,7 @@ from streams.models import MODELS
 
 MINUTE_MS = 60_000
 MINUTES_MIN = 10  # minutes with traffic before the models have a say
+ARRIVALS_MIN = 5  # new accounts in one minute that can be a surge
 GAP_MINUTES_MAX = 30  # quiet minutes fed at most: longer pauses say no more
 
 CLUSTER_MODELS = {"volume_mean": "ewmean", "volume_var": "ewvar", "purpose": "adwin", "arrivals": "gaussian_scorer"}
@@ -50,11 +51,15 @@ class ClusterModels:
         if exchanges:
             self.purpose.update(purposeful / exchanges)
             self.drifts += bool(self.purpose.drift_detected)
-        if self.minutes >= MINUTES_MIN:
+        if self.minutes >= MINUTES_MIN and arrivals >= ARRIVALS_MIN:
             self.surge = max(self.surge, float(self.arrivals.score_one(None, arrivals)))
         self.arrivals.learn_one(None, arrivals)
         self.minutes += 1
         self.now = [0, 0, 0]
+
+    def volume(self) -> float:
+        """Exchanges a minute, lately."""
+        return float(self.volume_mean.get() or 0.0)
 
     def steadiness(self) -> float | None:
         """Index of dispersion of exchanges a minute: 1 for a Poisson flow, well above for people; None if unknown."""

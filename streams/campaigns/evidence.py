@@ -71,7 +71,7 @@ def _structure(group: Group, owners: int) -> list[Evidence]:
     weight = 0.35 + 0.65 * ramp(spread, 0.05, 0.4)
     shared = min(OWNERS_MAX, OWNERS_WEIGHT * math.log(max(1.0, owners / 2))) * weight
     workers = int(np.count_nonzero(group.fresh >= 3))
-    work = 2.5 * workers / len(group) * ramp(workers, 1, 4)
+    work = 2.0 * workers / len(group) * ramp(workers, 2, 12)
     return [
         evidence(
             "I1", shared, owners, 2,
@@ -126,15 +126,16 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
             out.append(evidence("I18", value, round(share, 4), 0.3, f"quietest hour at {share:.0%} of the mean hour"))
     if models is not None:
         if (index := models.steadiness()) is not None:
-            value = 1.0 * ramp(3.0 - index, 0, 2.0) - 0.5 * ramp(index - 6.0, 0, 10.0)
+            # a thin flow looks even whatever it is, so evenness counts from two exchanges a minute on
+            value = ramp(3.0 - index, 0, 2.0) * ramp(models.volume(), 1, 4) - 0.5 * ramp(index - 6.0, 0, 10.0)
             out.append(
                 evidence("I10", value, round(index, 6), 6.0, f"exchanges a minute: dispersion {index:.1f} (1: a metronome)")
             )
-            steady = 0.4 if models.drifts == 0 else -0.4
+            steady = 0.2 if models.drifts == 0 else -0.4
             out.append(
                 evidence("I9", steady, models.drifts, 1, f"purpose of its traffic changed {models.drifts} times (ADWIN)")
             )
-        if models.surge > 0.5:
+        if models.surge > 0.9:
             value = 1.0 * ramp(models.surge, 0.9, 1.0)
             out.append(
                 evidence("I14", value, round(models.surge, 6), 0.9, "new accounts arrived faster than its past allows")
@@ -183,6 +184,13 @@ def _benign(group: Group, owners: Any, n: int) -> list[Evidence]:
     if n >= 5 and median_uses <= 2 and purity < 0.15:
         out.append(
             evidence("benign.copied_prompt", -3.0, round(purity, 4), 0.15, "used once or twice by people who do other things")
+        )
+    # people who were there before, and mostly do other things
+    own_life = float(((group.rows["first"] < group.first - 2 * 3_600_000) & (group.purity < 0.4)).mean())
+    if own_life > 0.3:
+        value = -2.0 * ramp(own_life, 0.3, 0.8)
+        out.append(
+            evidence("benign.own_life", value, round(own_life, 4), 0.3, f"{own_life:.0%} mostly did other things, and before")
         )
     systems = [token for token in group.tokens if token.kind == SYSTEM]
     if systems and not any(token.kind in (TEMPLATE, TAIL) for token in group.tokens):

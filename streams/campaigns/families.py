@@ -10,11 +10,16 @@ from typing import Any
 from msgspec import Struct
 
 from streams.campaigns.shared import SharedToken, SharedTokens
+from streams.contracts.packets import NEAR_LOW, SYSTEM
 
 PURPOSE_SHARE = 0.5  # of a token's exchanges: half of them ask for reasoning, or grade
-WORKERS = 2  # accounts that wrap new content in a template, to make it telling
+WORKERS = 3  # accounts that wrap new content in a template, to make it telling
 WORK_USES = 3  # uses with new content that make an account a worker
-COMMON_ACCOUNTS = 2  # one account in common may be a bystander, two are rare by chance among telling tokens
+COMMON_MIN = 2  # one account in common may be a bystander
+# Accounts in common, of the smaller token's accounts: little for two templates with a purpose, since a campaign's
+# variants meet by chance only; much where nothing but work is shared; more still for one text sent as it is, since
+# public texts are copied by strangers.
+COMMON_PURPOSE, COMMON_WORK, COMMON_COPIES = 0.05, 0.3, 0.5
 TOKENS_PER_ACCOUNT = 64  # of an account's telling tokens, the newest are compared
 
 
@@ -53,12 +58,27 @@ class Families:
     @staticmethod
     def telling(shared: SharedToken) -> bool:
         """Tell whether a token's exchanges show a purpose, or work on ever new content."""
-        if len(shared.members) < 2:
+        if len(shared.members) < 2 or shared.kind >= NEAR_LOW:
             return False
         if shared.elicitation >= PURPOSE_SHARE or shared.judging >= PURPOSE_SHARE:
             return True
+        if shared.kind == SYSTEM:  # an app's users all wrap new content in its system prompt
+            return False
         workers = sum(1 for member in shared.members.values() if member[3] >= WORK_USES)
         return workers >= WORKERS
+
+    def _alike(self, one: int, two: int, common: int) -> bool:
+        """Tell whether two telling tokens with so many accounts in common belong together."""
+        if common < COMMON_MIN:
+            return False
+        a, b = self._shared.tokens.get(one), self._shared.tokens.get(two)
+        if a is None or b is None:
+            return False
+        smaller, larger = sorted((len(a.members), len(b.members)))
+        if min(len(a.contents), len(b.contents)) < 3:
+            return common >= COMMON_COPIES * larger
+        purpose = all(max(token.elicitation, token.judging) >= PURPOSE_SHARE for token in (a, b))
+        return common >= (COMMON_PURPOSE if purpose else COMMON_WORK) * smaller
 
     def look(self, shared: SharedToken, row: int | None = None) -> Family | None:
         """Take note of a change in a content token (of account ``row`` only, if given); returns its family if any."""
@@ -80,7 +100,7 @@ class Families:
         if shared.token in tokens:
             return
         for pair in self._pair_up(tokens, shared.token):
-            if self._common[pair] == COMMON_ACCOUNTS:
+            if self._alike(*pair, self._common[pair]):
                 self._union(*pair)
         tokens.append(shared.token)
         self.dirty_rows[row] = None

@@ -15,6 +15,11 @@ PUBLIC_MAIL_ACCOUNTS = 30  # a mail domain of more accounts is public and says n
 RARE_SHARE = {NETWORK: 0.002, CLIENT: 0.002, PAYMENT: 0.001, DEVICE: 0.001}
 RARE_MIN = {NETWORK: 40, CLIENT: 40, PAYMENT: 200, DEVICE: 200}
 
+COMMON_MIN = 3  # networks in common that join two accounts ...
+COMMON_SHARE = 0.3  # ... and of the networks that the one with fewer shares with anybody
+OWN_MIN, OWN_SHARE = 3, 0.6  # a network that is the group's own: so many of its accounts, and of all that use it
+PAIRS_MAX = 64  # accounts of a network that are compared pair by pair
+
 
 class Group:
     """Accounts that share content or infrastructure, sorted by row, with their use of what they share."""
@@ -75,7 +80,11 @@ class Group:
         return out
 
     def pools(self) -> list[tuple[int, list[int]]]:
-        """Components of the group joined by rare infrastructure: (earliest token, rows), largest first."""
+        """Components joined by infrastructure: (earliest token, rows) of two accounts or more, largest first.
+
+        A card or device joins its accounts. A network joins two that have several in common, as a router's accounts
+        do, or all of its accounts if hardly anybody else uses it; two users of one cloud meet in a few networks only.
+        """
         parent: dict[int, int] = {}
 
         def root(x: int) -> int:
@@ -84,14 +93,33 @@ class Group:
                 x = parent[x]
             return x
 
+        def join(one: int, two: int) -> None:
+            a, b = root(one), root(two)
+            parent[max(a, b)] = min(a, b)
+
         tokens = self.infrastructure()
-        for _, rows in tokens.values():
-            for row in rows[1:]:
-                parent[root(row)] = root(rows[0])
+        common: dict[tuple[int, int], int] = {}
+        networks: dict[int, int] = {}
+        for token, rows in tokens.values():
+            if token.kind in (PAYMENT, DEVICE) or (
+                token.kind == NETWORK and len(rows) >= OWN_MIN and len(rows) >= OWN_SHARE * token.degree
+            ):
+                for row in rows[1:]:
+                    join(rows[0], row)
+            elif token.kind == NETWORK:
+                for i, one in enumerate(rows[:PAIRS_MAX]):
+                    networks[one] = networks.get(one, 0) + 1
+                    for two in rows[i + 1 : PAIRS_MAX]:
+                        common[one, two] = common.get((one, two), 0) + 1
+        for (one, two), count in common.items():
+            if count >= max(COMMON_MIN, COMMON_SHARE * min(networks[one], networks[two])):
+                join(one, two)
         founder: dict[int, tuple[int, int]] = {}
-        for token, (shared, rows) in tokens.items():
-            r = root(rows[0])
-            founder[r] = min(founder.get(r, (2**63, 0)), (shared.first, token))
+        for token_id, (token, rows) in tokens.items():
+            for row in rows:
+                if row in parent:
+                    r = root(row)
+                    founder[r] = min(founder.get(r, (2**63, 0)), (token.first, token_id))
         pools: dict[int, list[int]] = {}
         for row in self.at.tolist():
             if row in parent:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from streams import __version__
-from streams.campaigns import relays, watches
+from streams.campaigns import proxies, relays, watches
 from streams.campaigns.cases import CLOSE_MARGIN, Case, Cases, threshold
 from streams.campaigns.cluster_models import ClusterModels
 from streams.campaigns.evidence import MEMBERS_MIN, named, total, weigh
@@ -146,7 +146,7 @@ class CampaignsOperator:
         for mark in range(self.marked + MARK_MS, until + 1, MARK_MS):
             # long after the last exchange everything has expired: a clock that jumps by years must not stall
             if mark <= self.active + IDLE_MARKS_MS:
-                out += self._relays(mark)
+                out += self._pools(mark)
                 out += self._close_quiet(mark)
                 if mark % HOUR_MS == 0:
                     out += self._hourly(mark)
@@ -364,8 +364,8 @@ class CampaignsOperator:
             row, bits = int(rows[i]), int(bins[i])
             watch = self.watches.get(row)
             if watch is None:
-                watch = self.watches[row] = Watch(row, now, watches.churn(self.table.rows[row]))
-            watch.add(bits)
+                watch = self.watches[row] = watches.watch(row, self.table.rows[row], now)
+            watch.add(int(signals["time"][i]), bits)
             self._snapshot.dirty_watches[row] = None
             items = watch.weigh()
             limit = self.limit
@@ -396,28 +396,44 @@ class CampaignsOperator:
         last = int(self.table.rows[row]["last"])
         return self.cases.revise(case, status, [row], items, limit, now, None, last)
 
-    def _relays(self, now: int) -> list[Record]:
+    def _pools(self, now: int) -> list[Record]:
+        """Look for pools: those that resell access, and those behind proxies."""
         out: list[Record] = []
-        limit = self.limit
-        live = {
-            alert_id: self.cases.cases[alert_id] for alert_id in self.pool_cases.values()
-        }
         for founder, group in relays.pools(self.table, self.shared, now):
-            items = relays.weigh(group, now)
-            rows = set(group.at.tolist())
-            # the same pool as before: the case that has most of these accounts
-            known = sorted(live.values(), key=lambda c: (-len(rows & set(c.members)), c.opened_at, c.alert_id))
-            case = next((c for c in known if c.live and len(rows & set(c.members)) * 2 >= len(rows)), None)
-            if case is not None:
-                if rows != set(case.members) and total(items) >= limit - CLOSE_MARGIN and self.cases.due(case, now):
-                    out += self._revise(case, "updated", group, items, limit, now)
-                elif total(items) < limit - CLOSE_MARGIN:
-                    out += self._close(case, now, items)
-            elif total(items) >= limit:
-                case = self.cases.open("cluster", "reseller", founder, sorted(rows), founder, int(group.last.max()), now)
-                self.pool_cases[founder] = case.alert_id
-                live[case.alert_id] = case
-                out += self._revise(case, "open", group, items, limit, now)
+            out += self._pool("reseller", founder, group, relays.weigh(group, now), now)
+        covered = {
+            row
+            for case in self.cases.live()
+            if case.category == "distillation" and case.alert_id not in self.pool_cases.values()
+            for row in case.members
+        }
+        for founder, group in proxies.pools(self.table, self.shared, self.families, covered, now):
+            out += self._pool("distillation", founder, group, weigh(group, self.reference, None, now), now)
+        return out
+
+    def _pool(self, category: Category, founder: int, group: Group, items: list[Evidence], now: int) -> list[Record]:
+        limit = self.limit
+        rows = set(group.at.tolist())
+        # the same pool as before: the case that has most of these accounts
+        known = [case for alert_id in self.pool_cases.values() if (case := self.cases.cases[alert_id]).live]
+        known.sort(key=lambda c: (-len(rows & set(c.members)), c.opened_at, c.alert_id))
+        case = next(
+            (c for c in known if c.category == category and 2 * len(rows & set(c.members)) >= min(len(rows), len(c.members))),
+            None,
+        )
+        if case is not None:
+            if total(items) < limit - CLOSE_MARGIN:
+                return self._close(case, now, items)
+            if rows != set(case.members) and self.cases.due(case, now):
+                return self._revise(case, "updated", group, items, limit, now)
+            return []
+        if total(items) < limit:
+            return []
+        case = self.cases.open("cluster", category, founder, sorted(rows), founder, int(group.last.max()), now)
+        self.pool_cases[founder] = case.alert_id
+        out = self._revise(case, "open", group, items, limit, now)
+        for row in sorted(rows):
+            out += self._join_account_cases(row, case, now)
         return out
 
     def _close_quiet(self, now: int) -> list[Record]:
@@ -426,7 +442,7 @@ class CampaignsOperator:
         quiet = now - self.settings.campaigns.close_after_ms
         for case in self.cases.live():
             last = case.last_seen
-            if case.kind == "account" or case.category == "reseller":
+            if case.kind == "account" or case.alert_id in self.pool_cases.values():
                 last = int(self.table.rows["last"][list(case.members)].max())
             elif (family := self.families.families.get(case.founder)) is not None:
                 last = max((t.last for k in family.tokens if (t := self.shared.tokens.get(k))), default=last)
@@ -448,7 +464,7 @@ class CampaignsOperator:
         if changed:
             self.families.forget(changed)
         for case in self.cases.live():
-            if case.kind == "cluster" and case.category != "reseller":
+            if case.kind == "cluster" and case.alert_id not in self.pool_cases.values():
                 family = self.families.families.get(case.founder)
                 if family is not None:
                     out += self.weigh(family, now)

@@ -41,38 +41,9 @@ def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int
         for row in rows
     }
     group = Group(table, shared, members, [], now)
-    common: dict[tuple[int, int], int] = {}
-    parent = {row: row for row in members}
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    founders: dict[int, tuple[int, int]] = {}
-    tokens = group.infrastructure()
-    for _, (token, inside) in tokens.items():
-        need = 2 if token.kind == NETWORK else 1
-        for i, one in enumerate(inside[:64]):
-            for two in inside[i + 1 : 64]:
-                pair = (one, two)
-                common[pair] = common.get(pair, 0) + (1 if need == 2 else 2)
-    for (one, two), weight in common.items():
-        if weight >= 2:
-            parent[max(root(one), root(two))] = min(root(one), root(two))
-    for token_id, (token, inside) in tokens.items():
-        for row in inside:
-            r = root(row)
-            founders[r] = min(founders.get(r, (2**63, 0)), (token.first, token_id))
-    groups: dict[int, list[int]] = {}
-    for row in sorted(members):
-        groups.setdefault(root(row), []).append(row)
-    out = []
-    for r, inside in sorted(groups.items()):
-        if len(inside) >= POOL_MIN:
-            out.append((founders[r][1], group.take(np.isin(group.at, inside))))
-    return out
+    return [
+        (founder, group.take(np.isin(group.at, rows))) for founder, rows in group.pools() if len(rows) >= POOL_MIN
+    ]
 
 
 def weigh(group: Group, now: int) -> list[Evidence]:

@@ -10,7 +10,7 @@ from streams.campaigns.cluster_models import ClusterModels
 from streams.campaigns.families import Family
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import SharedToken, TokenState
-from streams.campaigns.watches import Watch, WatchState
+from streams.campaigns.watches import Watch
 from streams.errors import StateError
 from streams.operator import MARKER_KEY, Checkpoint
 from streams.state import pack, unpack
@@ -83,7 +83,7 @@ class Snapshot:
             out.append((_number(b"j", row), pack(telling) if telling else None))
         for row in self.dirty_watches:
             watch = op.watches.get(row)
-            out.append((_number(b"w", row), pack(watch.dump()) if watch else None))
+            out.append((_number(b"w", row), pack(watch) if watch else None))
         for alert_id in op.cases.new:
             out.append((b"b" + alert_id.encode(), pack(op.cases.bases[alert_id])))
         for alert_id in op.cases.dirty:
@@ -122,7 +122,7 @@ class Snapshot:
             elif kind == b"j":
                 telling[number] = unpack(value, list[int])
             elif kind == b"w":
-                op.watches[number] = Watch.load(unpack(value, WatchState))
+                op.watches[number] = unpack(value, Watch)
             elif kind == b"b":
                 op.cases.bases[key[1:].decode()] = unpack(value, bytes)
             elif kind == b"c":

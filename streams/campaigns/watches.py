@@ -1,8 +1,10 @@
 """Single accounts: a stolen key's probe and burst, and an account that scrapes by itself."""
 
+import math
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from streams.accounts.features import LAYOUT
 from streams.campaigns.evidence import evidence, ramp
@@ -11,6 +13,7 @@ from streams.campaigns.table import AccountTable
 from streams.contracts.alert import Evidence
 
 WATCH_MS = 48 * 3_600_000  # a probe is forgotten after so long: bursts followed within hours in the reported case
+RUN_PAUSE_MS = 1_800_000
 DAY_MS = 86_400_000
 SCRAPE_MIN = 100  # exchanges with a purpose before a single account is looked at
 
@@ -20,65 +23,77 @@ TRIGGER = np.uint64(_NEW["new_network"])
 TRIGGER_WITH = np.uint64(_NEW["new_client"] | _NEW["new_model"] | _NEW["new_country"])
 
 
-class Watch:
-    """An established account after an exchange from a network, client, model or country that it never used."""
+class Watch(Struct, array_like=True):
+    """An established account after an exchange from a network, client, model or country that it never used.
 
-    __slots__ = ("changes", "churn", "exchanges", "networks", "new", "rates", "row", "sizes", "start")
+    A run is the exchanges from elsewhere (neither the account's usual network nor its usual client) without a pause of
+    half an hour; the account's own past gives the rate that its runs are held against.
+    """
 
-    def __init__(self, row: int, start: int, churn: float) -> None:
-        self.row, self.start, self.churn = row, start, churn
-        self.new = 0  # bits seen new since the start
-        self.exchanges = self.networks = self.changes = 0
-        self.rates = self.sizes = 0.0
+    row: int
+    start: int
+    before: int  # exchanges before the watch
+    rate: float  # of these, per minute
+    trust: float  # 0..1: how much of a past there is, and how steady it was
+    new: int = 0  # bits seen new since the start
+    networks: int = 0  # first sightings since
+    changes: int = 0
+    run_start: int = 0
+    run_last: int = 0
+    run: int = 0
+    surprise: int = 0  # deviations of the gaps in the run
+    sizes: int = 0  # deviations of the sizes since the start
 
-    def add(self, bins: int) -> None:
+    def add(self, time: int, bins: int) -> None:
         """Take in an exchange."""
-        self.exchanges += 1
         for bit in _NEW.values():
             self.new |= bins & bit
         self.networks += bool(bins & _NEW["new_network"])
         self.changes += bins >> _SHIFT["rate_change"] & 1
-        rate, size = bins >> _SHIFT["rate_surprise"] & 7, bins >> _SHIFT["size_surprise"] & 7
-        self.rates += max(0, rate - 1)
-        self.sizes += max(0, size - 1) + max(0, (bins >> _SHIFT["input_surprise"] & 3) - 1)
+        if bins >> _SHIFT["other_network"] & bins >> _SHIFT["other_client"] & 1:
+            if time - self.run_last > RUN_PAUSE_MS:
+                self.run_start, self.run, self.surprise = time, 0, 0
+            self.run_last = time
+            self.run += 1
+            self.surprise += max(0, (bins >> _SHIFT["rate_surprise"] & 7) - 1)
+            size = max(0, (bins >> _SHIFT["size_surprise"] & 7) - 1)
+            self.sizes += size + 2 * max(0, (bins >> _SHIFT["input_surprise"] & 3) - 1)
 
     def weigh(self) -> list[Evidence]:
-        """Evidence of a stolen credential, in nats; what the account does all the time counts less (``churn``)."""
-        trust = 1.0 - ramp(self.churn, 0.02, 0.15)
+        """Evidence of a stolen credential, in nats. No kind of reason is enough by itself, nor are two."""
         items = []
-        for name, nats in (("new_network", 1.2), ("new_client", 1.2), ("new_model", 2.0), ("new_country", 1.2)):
+        for name, nats in (("new_network", 0.8), ("new_client", 0.8), ("new_model", 1.2), ("new_country", 0.8)):
             if self.new & _NEW[name]:
                 what = name.removeprefix("new_")
-                items.append(evidence("I28", nats * trust, what, 0, f"a {what} that this account never used before"))
+                items.append(evidence("I28", nats * self.trust, what, 0, f"a {what} that this account never used before"))
+        minutes = max(1.0, (self.run_last - self.run_start) / 60_000)
+        faster = self.run / minutes / self.rate
+        intensity = 4.5 * ramp(math.log10(max(1.0, faster)), 1.8, 3.3) * ramp(self.run, 1, 4)
+        items.append(
+            evidence("I20", intensity * self.trust, round(faster, 1), 60, "times its usual rate, from elsewhere, by another client")
+        )
         for indicator, value, nats, most, what in (
-            ("I28", self.rates, 0.35, 4.5, "faster than its own past (deviations, summed)"),
-            ("I21", self.sizes, 0.3, 2.5, "larger than its own past (deviations, summed)"),
-            ("I19", float(self.changes), 1.0, 1.0, "lasting changes of its rate (Page-Hinkley)"),
-            ("I20", float(max(0, self.networks - 1)), 0.6, 2.4, "further networks never used before"),
+            ("I19", float(self.surprise), 0.25, 1.5, "deviations that its gaps are shorter than ever (summed)"),
+            ("I21", float(self.sizes), 0.3, 2.5, "deviations that it is larger than ever (summed)"),
+            ("I10", float(self.changes), 0.5, 0.5, "lasting changes of its rate (Page-Hinkley)"),
+            ("I12", float(max(0, self.networks - 1)), 0.8, 1.6, "further networks never used before"),
         ):
-            items.append(evidence(indicator, min(most, nats * value) * trust, round(value, 4), 0, what))
+            items.append(evidence(indicator, min(most, nats * value) * self.trust, value, 0, what))
         return [item for item in items if item.contribution]
 
-    def dump(self) -> tuple[Any, ...]:
-        """Plain numbers."""
-        return (
-            self.row, self.start, self.churn, self.new, self.exchanges, self.networks, self.changes, self.rates, self.sizes
-        )  # fmt: skip
 
-    @classmethod
-    def load(cls, state: tuple[int, int, float, int, int, int, int, float, float]) -> "Watch":
-        """Rebuild from `dump`."""
-        watch = cls(state[0], state[1], state[2])
-        watch.new, watch.exchanges, watch.networks, watch.changes, watch.rates, watch.sizes = state[3:]
-        return watch
-
-
-WatchState = tuple[int, int, float, int, int, int, int, float, float]
+def watch(row: int, account: Any, now: int) -> Watch:
+    """Begin to watch an account (its row of the table, which holds the present exchange already)."""
+    n = max(1, int(account["exchanges"]) - 1)
+    minutes = max(60.0, (now - int(account["first"])) / 60_000)
+    trust = ramp(n, 8, 30) * ramp(minutes, 60, 240) * (1.0 - ramp(churn(account), 0.02, 0.12))
+    return Watch(row, now, n, n / minutes, trust)
 
 
 def churn(row: Any) -> float:
-    """How often an account shows something new, per exchange."""
-    return (int(row["networks"]) + int(row["clients"])) / (int(row["exchanges"]) + 10.0)
+    """How often an account showed something new, or came from elsewhere, per exchange before."""
+    novel = int(row["networks"]) + int(row["clients"]) + 0.5 * int(row["foreign"])
+    return (novel - 2.0) / (int(row["exchanges"]) + 10.0)
 
 
 def scrapers(table: AccountTable, now: int) -> Any:

@@ -15,6 +15,7 @@ PHRASE_MAX_WORDS = 12
 HEAD_UNITS = 12  # a word is 2 units, a character of a script without spaces 1: six words or twelve characters
 TAIL_UNITS = 10
 TEMPLATE_MIN_UNITS = 6  # a skeleton of fewer is shared by everybody and means nothing
+OPENING_MIN_UNITS = 24  # 12 words: a shorter opening is a greeting or a title
 
 # kinds of tokens
 WORD = 0
@@ -28,7 +29,8 @@ CODE = 16  # flag: inside a code block
 # what the tokenizer counts, by index
 BYTES, CODE_MARKS, BLOCKS, ASKS, NOT_ASCII, LATIN = range(6)
 HAN, KANA, HANGUL, CYRILLIC, ARABIC, HEBREW, INDIC, THAI, GREEK = range(6, 15)  # as LANGUAGES of fingerprint.py
-N_COUNTS = 15
+OPENING = 15  # tokens before the first blank line, 0 if there is none
+N_COUNTS = OPENING + 1
 
 SCORED_TOPICS = (
     "coding",
@@ -219,6 +221,12 @@ def tokenize(data, n, hashes, kinds, counts):
     i = 0
     while i <= n:
         b = np.int64(data[i]) if i < n else np.int64(32)
+        if b == 10 and counts[OPENING] == 0:
+            blank = i + 1
+            while blank < n and (data[blank] == 32 or data[blank] == 9 or data[blank] == 13):
+                blank += 1
+            if blank < n and data[blank] == 10:
+                counts[OPENING] = count + (1 if length > 0 else 0)
         size = 1
         cp = b
         if b >= 0xF0 and i + 3 < n:
@@ -368,13 +376,20 @@ def simhash(hashes, n):
 
 
 @njit(cache=True)
-def skeleton(hashes, kinds, n):
-    """Give the template, head and tail hashes of the masked text; 0 for what is too short to mean anything."""
+def skeleton(hashes, kinds, n, opening):
+    """Give the template, head and tail hashes of the masked text; 0 for what is too short to mean anything.
+
+    The template is that of the first ``opening`` tokens, the opening paragraph, if it is long enough to be an
+    instruction: what follows it is then what the instruction is applied to. Otherwise it is that of the whole text.
+    """
     masked = np.empty(n, np.uint64)
     units = np.empty(n, np.int8)
     total = 0
     m = 0
+    end = 0
     for i in range(n):
+        if i == opening and total >= OPENING_MIN_UNITS:
+            end = m
         kind = kinds[i]
         mask = CODE if kind & CODE else QUOTED if kind & QUOTED else kind
         if mask > SINGLE:
@@ -387,12 +402,14 @@ def skeleton(hashes, kinds, n):
             units[m] = 2 - mask
             total += 2 - mask
         m += 1
+    if end == 0:
+        end = m
     template = np.uint64(0)
     head = np.uint64(0)
     tail = np.uint64(0)
     if total >= TEMPLATE_MIN_UNITS:
         template = _SEED
-        for i in range(m):
+        for i in range(end):
             template = (template ^ masked[i]) * _STEP
             template ^= template >> np.uint64(29)
         template = _mix(template)
@@ -482,7 +499,7 @@ def _topic(sums, counts, numbers):
     if sums[2 + best] >= _TOPIC_MIN:
         return best
     letters = 0
-    for script in range(LATIN, N_COUNTS):
+    for script in range(LATIN, OPENING):
         letters += counts[script]
     return _N_TOPICS if letters else _N_TOPICS + 1
 
@@ -527,7 +544,7 @@ def analyse(data, last_words, phrase_keys, phrases, n_phrases):
     numbers = 0
     for i in range(words):
         numbers += (kinds[i] & 7) == NUMBER
-    template, head, tail = skeleton(hashes, kinds, words)
+    template, head, tail = skeleton(hashes, kinds, words, counts[OPENING])
     topic = _topic(sums, counts, numbers)
     language = _language(sums, counts)
     return simhash(hashes, words), template, head, tail, _score(sums[0]), _score(sums[1]), topic, language

@@ -1,0 +1,61 @@
+"""Pools behind proxies: accounts joined by rare infrastructure that also share prompts with a purpose.
+
+A hydra mixes a little distillation into much cover traffic, so that neither its content alone nor its infrastructure
+alone says much: households and companies share networks, and public texts are copied by strangers. Both at once, among
+accounts with different owners, is rare.
+"""
+
+from streams.campaigns.families import Families, Member
+from streams.campaigns.group import Group
+from streams.campaigns.shared import SharedTokens
+from streams.campaigns.table import AccountTable
+from streams.contracts.packets import SYSTEM
+
+POOL_MIN = 5
+
+
+def pools(
+    table: AccountTable, shared: SharedTokens, families: Families, covered: set[int], now: int
+) -> list[tuple[int, Group]]:
+    """Candidate pools: (token that founds it, its accounts that share telling prompts with another of them).
+
+    ``covered`` are accounts that a case already names.
+    """
+    suspects: dict[int, list[int]] = {}
+    for row, tokens in families.telling_of.items():
+        asked = [t for t in tokens if (found := shared.tokens.get(t)) is not None and found.kind != SYSTEM]
+        if asked and row not in covered:
+            suspects[row] = asked
+    if len(suspects) < POOL_MIN:
+        return []
+    blank = {row: Member(0, 0, 0, 0, 0) for row in suspects}
+    out = []
+    for founder, rows in Group(table, shared, blank, [], now).pools():
+        if len(rows) < POOL_MIN:
+            continue
+        users: dict[int, list[int]] = {}
+        for row in rows:
+            for token in suspects[row]:
+                users.setdefault(token, []).append(row)
+        # a token counts if several of the pool show it and they are not a few of its many users
+        inside = [
+            shared.tokens[token]
+            for token, found in sorted(users.items())
+            if token in shared.tokens and len(found) >= 2 and 2 * len(found) >= len(shared.tokens[token].members)
+        ]
+        members: dict[int, Member] = {}
+        for token in inside:
+            for row in users[token.token]:
+                use = token.members.get(row)
+                if use is None:
+                    continue
+                if (member := members.get(row)) is None:
+                    members[row] = Member(use[0], use[1], use[2], use[3], 1)
+                else:
+                    member.first, member.last = min(member.first, use[0]), max(member.last, use[1])
+                    member.uses += use[2]
+                    member.fresh += use[3]
+                    member.tokens += 1
+        if len(members) >= POOL_MIN:
+            out.append((founder, Group(table, shared, members, inside, now)))
+    return out
