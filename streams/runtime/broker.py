@@ -23,6 +23,7 @@ from streams.errors import BrokerError
 from streams.runtime.broker_process import OURS, STOP_TIMEOUT_S, Running, claim, tail
 from streams.runtime.kafka_jars import find_java, jars_dir, kafka_version, say
 from streams.runtime.ports import HOST, free_ports, port_owner, port_taken
+from streams.runtime.watcher import Watcher
 
 HEAP_MB = 512  # measured: 370 MB resident with one topic; the default of 1 GB gains nothing on one node
 START_TIMEOUT_S = 60.0  # measured: 4 s on two idle cores; a busy CI machine takes several times that
@@ -93,7 +94,7 @@ class LocalBroker:
         self._format_args = list(format_args)
         self._report = report
         self._process: subprocess.Popen[bytes] | None = None
-        self._watcher: subprocess.Popen[bytes] | None = None
+        self._watcher: Watcher | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -242,22 +243,11 @@ class LocalBroker:
 
     def _watch(self, pid: int) -> None:
         atexit.register(self.stop)
-        script = 'read -r _; kill -9 "$1"; [ -z "$2" ] || rm -rf "$2"'
-        folder = str(self.data_dir) if self._temporary else ""
-        self._watcher = subprocess.Popen(  # noqa: S603
-            ["/bin/sh", "-c", script, "watcher", str(pid), folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._watcher = Watcher(pid, self.data_dir if self._temporary else None)
 
     def _unwatch(self) -> None:
         if self._watcher is not None:
-            self._watcher.kill()
-            self._watcher.wait()
-            if self._watcher.stdin is not None:
-                self._watcher.stdin.close()
+            self._watcher.stop()
             self._watcher = None
 
 

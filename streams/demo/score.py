@@ -1,0 +1,159 @@
+"""Hold the cases that a consumer has seen against what really happened.
+
+A case belongs to the campaign that most of the accounts it ever named carry; if at least half of them are benign, it is
+a false alarm. A campaign is caught by a case of its own category, which for all but stolen keys must be a cluster: an
+alert on one of 200 accounts has not seen the campaign. Whoever was ever named counts as named, also if withdrawn later.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from streams.contracts.alert import AlertEvent
+from streams.simulator.truth import CampaignTruth, Truth
+
+ACCOUNT_CATEGORY = "stolen_credential"  # a stolen key is a case of one account
+
+
+class Outcome(Struct, frozen=True):
+    """One campaign against what was caught; times of events, in ms or s."""
+
+    id: str
+    shape: str
+    category: str
+    accounts: int  # that took part so far
+    exchanges: int  # answered so far: what can leak
+    caught: bool
+    called: str  # category of its earliest case, "" without one
+    alert_ms: int | None  # first alert that counts
+    leaked: int  # answered before that alert; all of them if there is none
+    delay_s: float | None  # from the first answered exchange to that alert
+    named: int  # accounts named in its cases ...
+    right: int  # ... that really carry it
+    cases: tuple[str, ...]
+
+    @property
+    def share(self) -> float:
+        """Leaked share of the campaign, 0..1."""
+        return self.leaked / self.exchanges if self.exchanges else 0.0
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the named accounts that carry the campaign; None without any."""
+        return self.right / self.named if self.named else None
+
+    @property
+    def recall(self) -> float:
+        """Share of its active accounts that were named."""
+        return self.right / self.accounts if self.accounts else 0.0
+
+
+class FalseNames(Struct, frozen=True):
+    """Benign accounts in one case; ``alarm`` if they are at least half of it."""
+
+    alert_id: str
+    category: str
+    accounts: int
+    benign: int
+    kinds: dict[str, int]
+    alarm: bool
+
+
+class Score(Struct, frozen=True):
+    """All campaigns, and everything benign that was named."""
+
+    campaigns: tuple[Outcome, ...]
+    false_names: tuple[FalseNames, ...]
+    benign_named: int  # distinct accounts
+
+    @property
+    def false_alarms(self) -> int:
+        """Cases that are mostly benign."""
+        return sum(each.alarm for each in self.false_names)
+
+    def faults(self) -> list[str]:
+        """Say what went wrong; empty if every campaign was caught and nothing benign was named."""
+        out = []
+        if missed := [each for each in self.campaigns if not each.caught]:
+            out.append("not caught: " + ", ".join(each.id + _instead(each) for each in missed))
+        if self.benign_named:
+            what = f"{self.benign_named} benign account{'s' * (self.benign_named != 1)} named"
+            if self.false_alarms:
+                what += f", {self.false_alarms} false alarm{'s' * (self.false_alarms != 1)}"
+            out.append(what)
+        return out
+
+
+def _instead(outcome: Outcome) -> str:
+    return f" (called {outcome.called})" if outcome.called else ""
+
+
+class Scorer:
+    """Judge by one truth, as often as wanted; ``until_ms`` limits what has happened so far."""
+
+    def __init__(self, truth: Truth) -> None:
+        self._truth = truth
+        self._carries = {account: c.id for c in truth.campaigns for account in c.accounts}
+        self._kind = {account: k.kind for k in truth.benign for account in k.accounts}
+
+    def score(self, cases: Mapping[str, Sequence[AlertEvent]], until_ms: int | None = None) -> Score:
+        """Judge the revisions of all cases so far, by alert_id, each in order."""
+        own: dict[str, list[str]] = {campaign.id: [] for campaign in self._truth.campaigns}
+        ever: dict[str, set[str]] = {}
+        false_names, benign_named = [], set()
+        for alert_id, revisions in cases.items():
+            named = ever[alert_id] = ever_named(revisions)
+            benign = {account for account in named if account not in self._carries}
+            carried = Counter(self._carries[account] for account in sorted(named - benign))
+            alarm = 2 * len(benign) >= len(named)
+            if benign:
+                benign_named |= benign
+                kinds = Counter(self._kind.get(account, "unknown") for account in benign)
+                found = FalseNames(
+                    alert_id, revisions[0].category, len(named), len(benign), dict(sorted(kinds.items())), alarm
+                )
+                false_names.append(found)
+            if not alarm and carried:
+                own[carried.most_common(1)[0][0]].append(alert_id)
+        outcomes = tuple(self._outcome(c, own[c.id], cases, ever, until_ms) for c in self._truth.campaigns)
+        return Score(outcomes, tuple(false_names), len(benign_named))
+
+    def _outcome(
+        self,
+        campaign: CampaignTruth,
+        own: list[str],
+        cases: Mapping[str, Sequence[AlertEvent]],
+        ever: Mapping[str, set[str]],
+        until_ms: int | None,
+    ) -> Outcome:
+        answered = campaign.answered_ms
+        so_far = len(answered) if until_ms is None else campaign.leaked_before(until_ms)
+        openings = sorted((cases[alert_id][0] for alert_id in own), key=lambda a: (a.detected_at, a.alert_id))
+        counting = [alert for alert in openings if _counts(alert, campaign)]
+        alert_ms = counting[0].detected_at if counting else None
+        named = set().union(*(ever[alert_id] for alert_id in own))
+        return Outcome(
+            id=campaign.id,
+            shape=campaign.shape,
+            category=campaign.category,
+            accounts=len(campaign.per_account),
+            exchanges=so_far,
+            caught=alert_ms is not None,
+            called=openings[0].category if openings else "",
+            alert_ms=alert_ms,
+            leaked=so_far if alert_ms is None else campaign.leaked_before(alert_ms),
+            delay_s=None if alert_ms is None or not answered else (alert_ms - answered[0]) / 1_000,
+            named=len(named),
+            right=len(named.intersection(campaign.per_account)),
+            cases=tuple(alert.alert_id for alert in openings),
+        )
+
+
+def ever_named(revisions: Iterable[AlertEvent]) -> set[str]:
+    """Return every account that any revision names."""
+    return {account for alert in revisions for account in alert.accounts.added}
+
+
+def _counts(alert: AlertEvent, campaign: CampaignTruth) -> bool:
+    return alert.category == campaign.category and (alert.kind == "cluster" or campaign.category == ACCOUNT_CATEGORY)

@@ -1,0 +1,132 @@
+"""Run `stillwatch worker` as a process of its own, and read its metrics as Prometheus would."""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams.config import Settings
+from streams.errors import StillwatchError
+from streams.runtime.broker_process import tail
+from streams.runtime.shutdown import STOP_DEADLINE_S
+from streams.runtime.topics import STAGES
+from streams.runtime.watcher import Watcher
+from streams.settings import PREFIX, flatten, variable
+
+ANSWER_S = 1.0  # a worker that is busy compiling may not answer; the next question comes soon
+MAIN = "from streams.cli import main; main(prog_name='stillwatch')"
+URL = re.compile(r"^metrics and probes: (http://\S+)$", re.MULTILINE)
+TAKEN = ("accepted", "duplicate", "dead_letter")  # outcomes that together are all events
+
+
+class Numbers(Struct, frozen=True):
+    """What the worker says of itself; event times in ms, 0 before there is one."""
+
+    ready: bool = False
+    events: int = 0
+    accounts: int = 0
+    clusters: int = 0
+    cases: int = 0
+    shared_tokens: int = 0
+    lag: dict[str, int] = {}  # records not yet taken in, by stage
+    watermark_ms: int = 0  # of the last stage: everything up to here has been judged
+
+
+class WorkerProcess:
+    """One worker, in a session of its own: Ctrl-C in the terminal does not reach it, the demo decides when it ends."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._settings = settings
+        self._log = folder / "worker.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: Watcher | None = None
+        self._address: str | None = None
+
+    def start(self) -> None:
+        """Start it with exactly these settings, whatever this process's environment and settings file say."""
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        environ |= {variable(key): str(value) for key, value in flatten(self._settings).items() if value != ""}
+        command = [sys.executable, "-c", MAIN, "worker", "--metrics-port", "0"]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                command, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        self._watcher = Watcher(self._process.pid)
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 before the start."""
+        return self._process.pid if self._process else 0
+
+    def check(self) -> None:
+        """Raise `StillwatchError` with its last lines if it has ended."""
+        if self._process is not None and (code := self._process.poll()) is not None:
+            raise StillwatchError(f"The worker ended early (exit {code}). Its last lines:\n{tail(self._log)}")
+
+    def stop(self) -> int | None:
+        """End it in order, by force if that takes too long; return its exit code (None if it never ran)."""
+        if self._process is None:
+            return None
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_DEADLINE_S + 2)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._watcher is not None:
+            self._watcher.stop()
+        return self._process.returncode
+
+    def numbers(self) -> Numbers | None:
+        """Ask it; None if it does not answer (yet)."""
+        if self._address is None:
+            found = URL.search(self._log.read_text(errors="replace"))
+            if found is None:
+                return None
+            self._address = urlsplit(found[1]).netloc
+        connection = http.client.HTTPConnection(self._address, timeout=ANSWER_S)
+        try:
+            connection.request("GET", "/metrics")
+            return parse(connection.getresponse().read().decode())
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+
+def parse(text: str) -> Numbers:
+    """Pick what the demo shows out of the worker's metrics (Prometheus text format)."""
+    held: dict[tuple[str, str], float] = {}
+    lag = dict.fromkeys(STAGES, 0)
+    events, watermark, ready = 0.0, 0.0, False
+    for family in text_string_to_metric_families(text):
+        for name, labels, value, *_ in family.samples:
+            stage = labels.get("stage", "")
+            if name == "stillwatch_held_objects":
+                held[stage, labels["kind"]] = value
+            elif name == "stillwatch_consumer_lag_records":
+                lag[stage] += int(value)
+            elif name == "stillwatch_events_total" and labels["outcome"] in TAKEN:
+                events += value
+            elif name == "stillwatch_watermark_timestamp_seconds" and stage == "campaigns":
+                watermark = value
+            elif name == "stillwatch_ready":
+                ready = value == 1
+    return Numbers(
+        ready=ready,
+        events=int(events),
+        accounts=int(held.get(("campaigns", "accounts"), 0)),
+        clusters=int(held.get(("campaigns", "clusters"), 0)),
+        cases=int(held.get(("campaigns", "cases_open"), 0)),
+        shared_tokens=int(held.get(("tokens", "shared_tokens"), 0)),
+        lag=lag,
+        watermark_ms=round(watermark * 1_000),
+    )
