@@ -136,6 +136,10 @@ class StageHost:
         """Seconds since the last record of a partition; 0 if it has been declared idle already."""
         return 0.0 if partition in self._idle else time.monotonic() - self._moved_at[partition]
 
+    def nothing_comes(self, partition: int) -> bool:
+        """Tell whether the stages below have been told not to wait for a partition."""
+        return partition in self._idle or partition in self._ended or self.operators[partition].finished
+
     def finished(self) -> bool:
         """Tell whether every partition here is done; True if there is none."""
         return all(operator.finished for operator in self.operators.values())

@@ -1,8 +1,8 @@
 """Keep the request partitions together in event time while catching up.
 
 Account workers publish how far each of their partitions is, once a second, to a compacted topic that all of them read.
-Whoever is far ahead of the slowest partition that still has something to read is not fetched, so that what the stages
-below must hold back stays bounded. The stages below never pause: all sources interleave there, it would deadlock.
+Whoever is far ahead of the slowest partition that is not idle is not fetched, so that what the stages below must hold
+back stays bounded. The stages below never pause: all sources interleave there, it would deadlock.
 """
 
 import threading
@@ -16,12 +16,14 @@ from streams.operator import Record
 from streams.runtime.kafka_client import client_config
 from streams.runtime.topics import PROGRESS, topic_name
 
+READ_S = 0.2  # progress is published once a second
+
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where one request partition is: its watermark in ms of event time, and whether nothing is left to read."""
+    """Where one request partition is: its watermark in ms of event time, and whether nobody need wait for it."""
 
     watermark_ms: float | None = None
-    at_end: bool = False
+    idle: bool = False  # declared idle, ended, or empty
 
 
 _encode = msgspec.json.Encoder().encode
@@ -40,13 +42,14 @@ def too_far_ahead(
 ) -> frozenset[int]:
     """Return which of our own partitions are not to be fetched for now.
 
-    A partition of which nothing is known counts as the slowest, one at its end does not count.
+    A partition of which nothing is known counts as the slowest. One that has read all it has still counts until it is
+    declared idle: the stages below wait for it just as long.
     """
     known = {**published, **own}
     slowest = float("inf")
     for partition in range(partitions):
         progress = known.get(partition, Progress())
-        if not progress.at_end:
+        if not progress.idle:
             watermark = progress.watermark_ms
             slowest = min(slowest, float("-inf") if watermark is None else watermark)
     return frozenset(
@@ -69,7 +72,6 @@ class ProgressReader:
                 "group.id": f"{settings.kafka.group_prefix}-progress",  # never joined, nothing is committed
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 1_000,
             }
         )
         self._consumer.assign([TopicPartition(topic_name(settings, PROGRESS), 0, OFFSET_BEGINNING)])
@@ -89,7 +91,7 @@ class ProgressReader:
         while not self._stop.is_set():
             self.take_in(
                 (message.key(), message.value())
-                for message in self._consumer.consume(1_000, 0.5)
+                for message in self._consumer.consume(1_000, READ_S)
                 if message.error() is None
             )
 

@@ -213,10 +213,10 @@ class Stage:
         """Return how far each partition is in event time."""
         found = {}
         for partition, operator in self.host.operators.items():
-            end = self.consumer.stable_end(TP(self.topic, partition))
-            found[partition] = Progress(
-                operator.gauges().get(("watermark_ms",)), end is not None and self.done_to(partition) >= end
-            )
+            watermark_ms = operator.gauges().get(("watermark_ms",))
+            empty = watermark_ms is None and self.consumer.stable_end(TP(self.topic, partition)) is not None
+            empty = empty and not self.stats.lag.get(partition)
+            found[partition] = Progress(watermark_ms, empty or self.host.nothing_comes(partition))
         return found
 
     def hold(self, partitions: frozenset[int]) -> None:

@@ -366,4 +366,3 @@ def replay(settings: Settings, logs: Mapping[int, Sequence[bytes]], batch_events
     for operator in accounts:
         deliver(operator.on_end())
     return alerts
-

@@ -12,12 +12,14 @@ from counting import Event, replay
 from support import until
 from workers import (
     Alert,
+    AlertCounter,
     WorkerProcess,
     logs_of,
     make_events,
     produce,
     read_alerts,
     read_topic,
+    settled,
     wait_for_alerts,
 )
 
@@ -187,7 +189,7 @@ def test_a_paused_worker_that_wakes_up_writes_nothing_old(make_settings: Callabl
         with WorkerProcess(settings, tmp_path) as other:
             wait_for_alerts(settings, 6_000)
             paused.signal(signal.SIGCONT)
-            assert until(lambda: paused.process.poll() is not None or paused.log().count("assigned") >= 6, 30)
+            assert until(lambda: paused.process.poll() is not None or settled(settings, paused, other), 30)
             wait_for_alerts(settings, 9_000)
             for worker in (paused, other):
                 if worker.process.poll() is None:
@@ -212,7 +214,8 @@ def test_a_killed_broker_that_comes_back_changes_nothing(tmp_path: Path):
             wait_for_alerts(settings, 1_000)
             broker.kill()
             broker.restart()
-            until(lambda: worker.process.poll() is not None, 15)
+            counter = AlertCounter(settings)
+            assert until(lambda: worker.process.poll() is not None or counter.at_least(6_000), 60), worker.log()
             if worker.process.poll() is None:
                 worker.signal(signal.SIGTERM)
             assert worker.wait(15) in (0, 1), worker.log()

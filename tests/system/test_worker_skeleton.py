@@ -16,6 +16,7 @@ from workers import (
     make_events,
     produce,
     read_alerts,
+    settled,
     wait_for_alerts,
 )
 
@@ -128,7 +129,7 @@ def test_a_worker_that_joins_and_leaves_repeats_nothing(make_settings: Callable[
         wait_for_alerts(settings, 500)
         with WorkerProcess(settings, tmp_path) as second:
             produce(settings, events[10_000:30_000])
-            assert until(second.ready), second.log()
+            assert until(lambda: settled(settings, first, second)), second.log()
             wait_for_alerts(settings, 4_000)
             produce(settings, events[30_000:50_000])
             second.signal(signal.SIGTERM)

@@ -73,19 +73,35 @@ class WorkerProcess:
         """What it printed so far."""
         return self.log_path.read_text()
 
-    def ready(self, stages: int = 3) -> bool:
-        """Whether every stage has had its partitions."""
-        return self.log().count("partitions assigned") >= stages
+    def assigned(self) -> dict[str, list[int]]:
+        """The partitions of each stage, as it logged them last."""
+        lines = [line for line in self.log().splitlines() if '"partitions assigned"' in line and line.endswith("}")]
+        return {each["stage"]: each["partitions"] for each in map(msgspec.json.decode, lines)}
 
 
-def make_events(count: int, seed: int = 7, step_ms: int = 20) -> list[Event]:
-    """Events of 500 accounts of very different rates, out of order by up to 3 s, one in a hundred late by 20 s."""
+def settled(settings: Settings, *workers: WorkerProcess) -> bool:
+    """Whether these workers have all partitions among them, each worker some, and their state restored."""
+    shares = [worker.assigned() for worker in workers]
+    wanted = {"accounts": settings.kafka.request_partitions, "tokens": settings.kafka.sighting_partitions}
+    return all(
+        all(share.get(stage) for share in shares)
+        and list(range(count)) == sorted(partition for share in shares for partition in share[stage])
+        for stage, count in wanted.items()
+    )
+
+
+def make_events(count: int, seed: int = 7, step_ms: int = 20, even: bool = False) -> list[Event]:
+    """Events of 500 accounts of very different (or ``even``) rates, out of order by 3 s, one in a hundred late by 20 s.
+
+    Partitions get very different (or even) shares.
+    """
     rng = random.Random(seed)
     time_ms, events = START_MS, []
     for _ in range(count):
         time_ms += rng.randrange(step_ms)
         late_ms = rng.randrange(3_000) + (20_000 if rng.random() < 0.01 else 0)
-        events.append(Event(f"account-{int(rng.paretovariate(1)) % 500}", time_ms - late_ms))
+        number = rng.randrange(500) if even else int(rng.paretovariate(1)) % 500
+        events.append(Event(f"account-{number}", time_ms - late_ms))
     return events
 
 
