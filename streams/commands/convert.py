@@ -18,9 +18,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--out", type=_FILE, help="Write events to this file: .jsonl, .jsonl.gz or .jsonl.zst.")
 @click.option("--truth", "truth_path", type=_FILE, help="Write who sent what to this file.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed and sets, same bytes.")
-@click.option("--set", "sets", multiple=True, metavar="NAME", help="Only this set; repeatable.  [default: all that are there]")
+@click.option(
+    "--set", "sets", multiple=True, metavar="NAME", help="Only this set; repeatable.  [default: all that are there]"
+)
 @click.option("--accounts", type=click.IntRange(1), default=40, show_default=True, help="Accounts of each campaign.")
-@click.option("--exchanges", type=click.IntRange(1), default=2_000, show_default=True, help="Most exchanges of a campaign.")
+@click.option(
+    "--exchanges", type=click.IntRange(1), default=2_000, show_default=True, help="Most exchanges of a campaign."
+)
 @click.option(
     "--per-day", type=click.FloatRange(0, min_open=True), default=26.0, show_default=True,
     help="Exchanges of a campaign's account a day.",
@@ -32,7 +36,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--list", "listing", is_flag=True, help="List the sets with their files, and end.")
-def convert(folder: Path | None, out: Path | None, truth_path: Path | None, as_json: bool, listing: bool, **plan: Any) -> None:
+def convert(
+    folder: Path | None, out: Path | None, truth_path: Path | None, as_json: bool, listing: bool, **plan: Any
+) -> None:
     """Build request events from public prompt sets and traces, with known truth.
 
     Sets that machines sent to a teacher model become campaigns, each spread over many accounts. Human prompts, one
@@ -83,13 +89,20 @@ def _write(run: Any, out: Path, quiet: bool) -> None:
 def _summary(run: Any, seconds: float, as_json: bool) -> None:
     truth = run.truth
     campaigns = [
-        {"id": c.id, "set": c.shape, "accounts": len(c.accounts), "exchanges": c.exchanges, "answered": len(c.answered_ms),
-         "start_ms": c.start_ms, "end_ms": c.end_ms}
+        {
+            "id": c.id,
+            "set": c.shape,
+            "accounts": len(c.accounts),
+            "exchanges": c.exchanges,
+            "answered": len(c.answered_ms),
+            "start_ms": c.start_ms,
+            "end_ms": c.end_ms,
+        }
         for c in truth.campaigns
-    ]  # fmt: skip
+    ]
     benign = [
-        {"set": kind.kind, "hard_negative": kind.hard_negative, "accounts": len(kind.accounts), "exchanges": kind.exchanges}
-        for kind in truth.benign
+        {"set": k.kind, "hard_negative": k.hard_negative, "accounts": len(k.accounts), "exchanges": k.exchanges}
+        for k in truth.benign
     ]
     if as_json:
         found = {
@@ -99,9 +112,9 @@ def _summary(run: Any, seconds: float, as_json: bool) -> None:
         click.echo(json.dumps(found))
         return
     click.echo(f"{truth.events:,} events of {len(run.accounts):,} accounts in {seconds:.1f} s")
-    rows: list[tuple[object, ...]] = [("campaign", c["set"], f"{c['accounts']:,}", f"{c['exchanges']:,}") for c in campaigns]
+    rows = [("campaign", c["set"], c["accounts"], f"{c['exchanges']:,}") for c in campaigns]
     rows += [
-        ("hard negative" if b["hard_negative"] else "benign", b["set"], f"{b['accounts']:,}", f"{b['exchanges']:,}")
+        ("hard negative" if b["hard_negative"] else "benign", b["set"], b["accounts"], f"{b['exchanges']:,}")
         for b in benign
     ]
     echo_table(("class", "set", "accounts", "exchanges"), rows)

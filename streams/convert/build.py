@@ -1,8 +1,9 @@
 """Lay requests out over accounts and time, and turn them into events with their truth.
 
-Accounts are drawn from one set of tables before anything is known of what they will do, so that nothing about an account
-but its traffic tells the classes apart. With ``shuffle`` the same traffic runs on the same accounts with everything that
-belongs to an account (networks, clients, TLS, cards, devices, mail domain, plan, age, country) dealt out anew.
+Accounts are drawn from one set of tables before anything is known of what they will do, so that nothing about an
+account but its traffic tells the classes apart. With ``shuffle`` the same traffic runs on the same accounts with
+everything that belongs to an account (networks, clients, TLS, cards, devices, mail domain, plan, age, country) dealt out
+anew.
 """
 
 from collections.abc import Iterator
@@ -130,9 +131,13 @@ class Conversion:
         accounts = max(1, min(self.plan.accounts, len(requests)))
         length = len(requests) / (accounts * self.plan.per_day) * DAY_MS
         start = int(rng.random() * max(SPAN_DAYS * DAY_MS - length, 0))
-        times = self._flows.flow(rng, len(requests), self.plan.start_ms + start, max(int(length), 1)) - self.plan.start_ms
+        times = (
+            self._flows.flow(rng, len(requests), self.plan.start_ms + start, max(int(length), 1)) - self.plan.start_ms
+        )
         owner = Owner(source.name, "campaign", accounts)
-        for time, who, request in zip(times.tolist(), rng.integers(accounts, size=len(requests)).tolist(), requests, strict=True):
+        for time, who, request in zip(
+            times.tolist(), rng.integers(accounts, size=len(requests)).tolist(), requests, strict=True
+        ):
             owner.add(time, who, request)
         return owner
 
@@ -272,7 +277,9 @@ class Conversion:
                 exchanges=len(sent),
                 answered_ms=np.sort(answered["time"]).tolist(),
             )
-            for account, count in zip(*(column.tolist() for column in np.unique(sent["account"], return_counts=True)), strict=True):
+            for account, count in zip(
+                *(column.tolist() for column in np.unique(sent["account"], return_counts=True)), strict=True
+            ):
                 found.per_account[ids[account]] = count
             truth.campaigns.append(found)
         return truth

@@ -1,7 +1,7 @@
 """The public data sets that are read: where each lies in the data folder, and how a row becomes a request.
 
-Every reader yields requests in the file's order. The folder names are those of the table `SETS`; a set that is not there
-is left out by the caller.
+Every reader yields requests in the file's order. The folder names are those of the table `SETS`; a set that is not
+there is left out by the caller.
 """
 
 import gzip
@@ -135,39 +135,39 @@ def _plain(name: str, role: Role, file: str, what: str) -> PromptSet:
     return PromptSet(name, role, (file,), _prompts(file), what)
 
 
+def _steps(name: str, file: str, what: str) -> PromptSet:
+    """A trace of programs: `streams.convert.traces.workflow` reads it, with its times."""
+    return PromptSet(name, "workflow", (file,), lambda folder: iter(()), what)
+
+
 def _generated(name: str, prompt: str, seeds: str, what: str) -> PromptSet:
     return PromptSet(name, "campaign", (_TEMPLATES + prompt, _TEMPLATES + seeds), _generator(prompt, seeds), what)
 
 
+_LAW = "distill_lawyer_llama/"
+_METAMATH = (_GSM8K, *(_TEMPLATES + name for name in METAMATH))
+
 SETS = (
-    _plain("flan_cot", "campaign", "distill_cot_templates/flan_cot.jsonl.gz", "questions with rotating reasoning triggers"),
+    _plain("flan_cot", "campaign", "distill_cot_templates/flan_cot.jsonl.gz", "questions with reasoning triggers"),
     _plain("toolformer", "campaign", "distill_gpteacher/toolformer.jsonl.gz", "GPT-4 distillation: tool use"),
-    _plain("codegen", "campaign", "distill_gpteacher/codegen.jsonl.gz", "GPT-4 distillation: code, half of it templated"),
-    _plain("roleplay", "campaign", "distill_gpteacher/roleplay.jsonl.gz", "GPT-4 distillation: role play, hardly templated"),
-    _plain("code_alpaca", "campaign", "distill_codealpaca/code_alpaca_2k.jsonl.gz", "self-instruct code, not templated"),
-    _plain(
-        "judicial_exam_cot", "campaign", "distill_lawyer_llama/judicial_exam_cot.jsonl.gz",
-        "exam questions that ask for the reasoning first (Chinese)",
-    ),
-    _plain("exam_gpt4", "campaign", "distill_lawyer_llama/exam_gpt4.jsonl.gz", "exam questions (Chinese)"),
-    _plain(
-        "legal_advice", "campaign", "distill_lawyer_llama/legal_advice.jsonl.gz", "human forum questions sent on (Chinese)"
-    ),
-    PromptSet("gsm8k_cot", "campaign", (_GSM8K,), _gsm8k_cot, "school mathematics in a chain-of-thought template"),
-    PromptSet(
-        "metamath", "campaign", (_GSM8K, *(_TEMPLATES + name for name in METAMATH)), _metamath,
-        "school mathematics behind four few-shot prompts",
-    ),
+    _plain("codegen", "campaign", "distill_gpteacher/codegen.jsonl.gz", "GPT-4 distillation: code"),
+    _plain("roleplay", "campaign", "distill_gpteacher/roleplay.jsonl.gz", "GPT-4 distillation: role play"),
+    _plain("code_alpaca", "campaign", "distill_codealpaca/code_alpaca_2k.jsonl.gz", "self-instruct code"),
+    _plain("judicial_exam_cot", "campaign", _LAW + "judicial_exam_cot.jsonl.gz", "exam with reasoning asked for (zh)"),
+    _plain("exam_gpt4", "campaign", _LAW + "exam_gpt4.jsonl.gz", "exam questions (zh)"),
+    _plain("legal_advice", "campaign", _LAW + "legal_advice.jsonl.gz", "human forum questions sent on (zh)"),
+    PromptSet("gsm8k_cot", "campaign", (_GSM8K,), _gsm8k_cot, "school mathematics, zero-shot chain of thought"),
+    PromptSet("metamath", "campaign", _METAMATH, _metamath, "school mathematics behind four few-shot prompts"),
     _generated("alpaca", "alpaca_prompt.txt", "alpaca_seed_tasks.jsonl", "self-instruct batch prompts"),
     _generated("codealpaca", "codealpaca_prompt.txt", "codealpaca_seed_tasks.jsonl", "the same for code"),
     PromptSet("arena_pairs", "campaign", _GRADING, _grading, "judge these two answers, with a system prompt"),
     _plain("arena_hard", "people", "human_arena_hard/arena_hard.jsonl.gz", "chat and coding"),
-    _plain("awesome_prompts", "people", "human_awesome_prompts/awesome_prompts.jsonl.gz", "prompts that look templated"),
+    _plain("awesome_prompts", "people", "human_awesome_prompts/awesome_prompts.jsonl.gz", "look templated"),
     _plain("oasst", "people", "human_oasst/oasst.jsonl.gz", "chat"),
     _plain("user_oriented", "people", "human_user_oriented/user_oriented.jsonl.gz", "tasks by app"),
     _plain("webquestions", "people", "human_webquestions/webquestions.jsonl.gz", "typed into a search box"),
     _plain("bfcl_live", "people", "human_bfcl_live/bfcl_live.jsonl.gz", "requests with tools"),
     _plain("banking77", "business", "human_banking77/banking77.jsonl.gz", "one bank that relays its customers"),
-    PromptSet("miniswe", "workflow", ("workflow_traces/miniswe.jsonl.gz",), lambda _: iter(()), "coding agents, one account a run"),
-    PromptSet("taubench", "workflow", ("workflow_traces/taubench.jsonl.gz",), lambda _: iter(()), "service agents, one account a run"),
-)  # fmt: skip
+    _steps("miniswe", "workflow_traces/miniswe.jsonl.gz", "coding agents, one account a run"),
+    _steps("taubench", "workflow_traces/taubench.jsonl.gz", "service agents, one account a run"),
+)

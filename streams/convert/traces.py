@@ -13,6 +13,7 @@ from streams.convert.sets import Request, rows
 from streams.errors import InputError
 
 USERS = "alibaba_genai_2026/requests_users_part1.csv.gz"
+ANSWERS = "azure_llm_2023/AzureLLMInferenceTrace_conv.csv.gz"
 TENANTS = "servegen_clients/m-large_client_windows.csv.gz"
 WINDOW_MS = 600_000
 TWO_WEEKS_WINDOWS = 2_016
@@ -21,7 +22,7 @@ CV_MAX = 4.0  # a tenant's median burstiness is 1 to 3; single windows reach 20 
 
 
 class Step(NamedTuple):
-    """One call of a scripted program: ms since the start of all runs, and the sizes of all that was sent and answered."""
+    """One call of a scripted program: ms since the start of all runs, its last message, and the size of all of it."""
 
     offset_ms: int
     request: Request
@@ -38,7 +39,7 @@ def csv_rows(path: Path) -> list[dict[str, str]]:
 
 
 def users(folder: Path) -> list[np.ndarray]:
-    """Request times of each user of a production service, in ms since the first of all, sorted; users by first request."""
+    """Request times of each user of a production service, in ms since the first of all; users by first request."""
     path = folder / USERS
     found: dict[str, list[int]] = defaultdict(list)
     try:
@@ -90,15 +91,14 @@ class Tenants:
                 bursts[row["client_id"]].append(float(row["interarrival_cv"] or 1))
         except (KeyError, ValueError) as error:
             raise InputError(f"{path} has no usable column {error}") from None
-        steady = sorted(
-            (client for client in rates if np.count_nonzero(rates[client]) >= STEADY_WINDOWS), key=lambda client: int(client)
-        )
+        present = (client for client in rates if np.count_nonzero(rates[client]) >= STEADY_WINDOWS)
+        steady = sorted(present, key=int)
         self._flows = [(rates[client], min(CV_MAX, float(np.median(bursts[client])))) for client in steady]
         if not self._flows:
             raise InputError(f"{path} has no tenant that is there for {STEADY_WINDOWS} windows of ten minutes")
 
     def flow(self, rng: np.random.Generator, n: int, start_ms: int, length_ms: int) -> np.ndarray:
-        """Times of ``n`` exchanges within ``length_ms`` of a start (ms since any Monday): one tenant's rhythm and bursts."""
+        """Times of ``n`` exchanges within ``length_ms`` of a start (epoch ms), with one tenant's rhythm and bursts."""
         rate, cv = self._flows[int(rng.integers(len(self._flows)))]
         edges = np.arange(start_ms // WINDOW_MS, (start_ms + length_ms) // WINDOW_MS + 1)
         load = np.maximum(rate[edges % TWO_WEEKS_WINDOWS], rate.mean() * 0.01)
@@ -127,6 +127,3 @@ def answer_lengths(folder: Path) -> list[int]:
         return sorted(int(row["GeneratedTokens"]) for row in csv_rows(path))
     except (KeyError, ValueError) as error:
         raise InputError(f"{path} has no usable column {error}") from None
-
-
-ANSWERS = "azure_llm_2023/AzureLLMInferenceTrace_conv.csv.gz"
