@@ -75,7 +75,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _report(score: "Score", state: "State") -> None:
     """Print the cases, the campaigns against what was caught, and the verdict."""
+    from rich.console import Console
+
     from streams.commands.alert_text import COLOURS
+    from streams.demo.screen import campaign_table
     from streams.demo.words import CAMPAIGN_COLUMNS, campaign_row, case_line, false_line, plural, reasons, verdict_line
 
     click.echo()
@@ -86,7 +89,10 @@ def _report(score: "Score", state: "State") -> None:
         for reason in reasons(alert, 3):
             click.echo(f"            {reason}")
     click.echo()
-    echo_table(CAMPAIGN_COLUMNS, [campaign_row(each) for each in score.campaigns])
+    if sys.stdout.isatty():
+        Console(highlight=False).print(campaign_table(score.campaigns))
+    else:
+        echo_table(CAMPAIGN_COLUMNS, [campaign_row(each) for each in score.campaigns])
     click.echo()
     for names in score.false_names:
         click.echo(false_line(names))

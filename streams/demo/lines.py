@@ -17,6 +17,7 @@ class Lines:
     def __init__(self, state: State, echo: Callable[[str], None]) -> None:
         self._state, self._echo = state, echo
         self._due = 0.0
+        self._over: set[str] = set()  # cases that were closed or merged; a closed one may open again
 
     def __enter__(self) -> "Lines":
         return self
@@ -30,14 +31,17 @@ class Lines:
 
     def alert(self, alert: AlertEvent) -> None:
         """Print a case that is new, and one that ends; updates would be many."""
-        if alert.status == "updated":
+        opens = alert.status == "open" or (alert.status == "updated" and alert.alert_id in self._over)
+        if alert.status == "updated" and not opens:
             return
-        case = self._state.cases[alert.alert_id]
-        if alert.status == "open":
+        self._over.discard(alert.alert_id)
+        if opens:
+            case = self._state.cases[alert.alert_id]
             self._print(f"case {alert.alert_id[:8]}  {case_line(case, alert.detected_at)}")
             for reason in reasons(alert, REASONS):
                 self._print(f"               {reason}")
         else:
+            self._over.add(alert.alert_id)
             into = f" into {alert.merged_into[:8]}" if alert.merged_into else ""
             self._print(f"case {alert.alert_id[:8]}  {alert.status}{into}")
 

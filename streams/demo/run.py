@@ -25,7 +25,7 @@ from streams.runtime.topics import STAGES, create_topics, topic_specs
 
 TRAFFIC_S = 55.0  # with 12 s to start and 8 s to drain and stop on two cores: 75 s
 READY_S = 60.0  # measured: 6 s
-DRAIN_S = 40.0  # measured: 5 s, of which the idle rule takes 3
+STUCK_S = 30.0  # without any progress; measured: 5 s to drain, of which the idle rule takes 3
 STEP_S = 0.1  # how soon an alert is seen
 ASK_S = 1.0  # the worker brings its figures up to date once a second
 EASE_FROM_S, EASE_TO_S, SLOWEST = 4.0, 8.0, 0.1  # 2 to 2.5 s behind is what asking once a second sees at the least
@@ -98,7 +98,7 @@ class _Run:
         self._drain(worker, inbox)
         self._say("stopping the worker")
         code = worker.stop()
-        self._until(inbox.at_end, "the last alerts", DRAIN_S, lambda: self._take(inbox))
+        self._until(inbox.at_end, "the last alerts", STUCK_S, lambda: self._take(inbox))
         if code != 0:
             raise StillwatchError(f"The worker did not end in order (exit {code}).")
         score = state.score = self._scorer().score(inbox.revisions)
@@ -162,7 +162,7 @@ class _Run:
                 and inbox.at_end()
             )
 
-        self._until(judged, "the end of the traffic", DRAIN_S, lambda: self._step(worker, inbox))
+        self._until(judged, "the end of the traffic", STUCK_S, lambda: self._step(worker, inbox))
 
     def _step(self, worker: WorkerProcess, inbox: Inbox) -> None:
         worker.check()
@@ -190,10 +190,13 @@ class _Run:
         return Scorer(truth)
 
     def _until(self, condition: Callable[[], bool], what: str, timeout_s: float, meanwhile: Callable[[], Any]) -> None:
-        deadline = time.monotonic() + timeout_s
+        moved, where = time.monotonic(), self._where()
         while not condition():
-            if time.monotonic() > deadline:
-                raise StillwatchError(f"Waited {timeout_s:.0f} s for {what} in vain: {self._where()}.")
+            before, where = where, self._where()
+            if where != before:
+                moved = time.monotonic()
+            if time.monotonic() > moved + timeout_s:
+                raise StillwatchError(f"Waited {timeout_s:.0f} s for {what} in vain: {where}.")
             meanwhile()
             time.sleep(STEP_S / 2)
 

@@ -53,7 +53,7 @@ class Screen:
     def _frame(self) -> RenderableType:
         height = self._console.height
         campaigns = self._state.score.campaigns if self._state.score else ()
-        below = len(campaigns) + 4
+        below = len(campaigns) + 3
         room = max(CASE_LINES, height - HEAD_LINES - below - 2)
         layout = Layout()
         layout.split_column(
@@ -96,7 +96,7 @@ def head(state: State) -> Panel:
     lag = numbers.lag
     figures2 = Text(no_wrap=True, overflow="ellipsis", style="dim")
     figures2.append(
-        f"lag {lag.get('accounts', 0):,} events, {lag.get('tokens', 0):,} and {lag.get('campaigns', 0):,} packed records"
+        f"lag {lag.get('accounts', 0):,} events, {lag.get('tokens', 0) + lag.get('campaigns', 0):,} packed records"
         f"   judged up to {clock(numbers.watermark_ms) if numbers.watermark_ms else '-'}"
         f"   {state.behind_s:.1f} s behind   {plural(state.revisions, 'revision')} on the alert topic"
     )
@@ -110,7 +110,7 @@ def case_panel(state: State, room: int) -> Panel:
     shown = cases[-room:]
     table = Table.grid(padding=(0, 2), expand=True)
     for justify in ("left", "left", "left", "right", "right"):
-        table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        table.add_column(justify=justify, no_wrap=True)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for case in shown:
         alert = case.latest

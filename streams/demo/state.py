@@ -10,6 +10,7 @@ from streams.demo.traffic import Traffic
 from streams.demo.worker_process import Numbers
 
 RATE_S = 4.0  # events per second are averaged over so long
+WAIT_MS = 6_000  # event time that the last stage has to wait for by itself: the lateness and one tick
 
 
 @dataclass
@@ -36,12 +37,11 @@ class State:
 
     @property
     def behind_s(self) -> float:
-        """Wall time by which the last stage is behind the traffic, as of its last word: at least 0."""
-        traffic, lateness_ms = self.traffic, 6_000  # what it has to wait for anyhow: lateness and one tick
-        if not traffic.sent or not traffic.speed:
+        """Wall time, at the nominal speed, by which the last stage is behind the traffic as of its last word."""
+        if not self.traffic.sent or not self.traffic.nominal:
             return 0.0
-        judged = self.numbers.watermark_ms or traffic.plan.span.start_ms
-        return max(0.0, (traffic.last_ms - judged - lateness_ms) / 1_000 / (traffic.speed / traffic.ease))
+        judged = self.numbers.watermark_ms or self.traffic.plan.span.start_ms
+        return max(0.0, (self.traffic.last_ms - judged - WAIT_MS) / 1_000 / self.traffic.nominal)
 
     @property
     def rate(self) -> float:

@@ -15,7 +15,7 @@ from streams.simulator.truth import Truth
 CHUNK_EVENTS = 500
 AHEAD_CHUNKS = 120  # 60,000 events of 0.9 KB: the pauses between slices of the simulator do not show
 STEP_S = 0.02
-FASTEST = 1.5  # what was lost to a slow start is made up at no more than this
+SLOWEST, FASTEST = 0.5, 1.5  # of the nominal speed: how what was lost to a slow consumer may be made up
 
 
 class Traffic:
@@ -25,7 +25,8 @@ class Traffic:
         self.plan = plan
         self.truth: Truth | None = None  # grows while events are made
         self.ease = 1.0  # factor on the speed, set by whoever watches the consumer
-        self.speed = 0.0  # event time per wall time, now
+        self.nominal = 0.0  # event time per wall time, as asked for
+        self.speed = 0.0  # the same, now
         self.clock_ms = plan.span.start_ms  # event time of what has been sent
         self.last_ms = 0  # of the last event sent
         self.sent = 0
@@ -98,14 +99,14 @@ class Traffic:
         return False
 
     def _send(self, topic: str, config: dict[str, Any], seconds: float) -> None:
-        events = self._paced(time.monotonic() + seconds, seconds)
+        self.nominal = (self.plan.span.end_ms - self.plan.span.start_ms) / 1_000 / seconds
+        events = self._paced(time.monotonic() + seconds)
         self.arrived = produce(events, topic, config, lambda _: None, stop=self._stop.is_set)
         if not self._stop.is_set():
             self._sent.set()
 
-    def _paced(self, deadline: float, seconds: float) -> Iterator[Event]:
-        span = self.plan.span
-        fastest = FASTEST * (span.end_ms - span.start_ms) / 1_000 / seconds
+    def _paced(self, deadline: float) -> Iterator[Event]:
+        span, nominal = self.plan.span, self.nominal
         now = time.monotonic()
         clock = float(span.start_ms)
         for chunk in self._chunks():
@@ -115,8 +116,8 @@ class Traffic:
                         return
                     time.sleep(STEP_S)
                     before, now = now, time.monotonic()
-                    left_s = max(deadline - now, 0.1)
-                    self.speed = min((span.end_ms - clock) / 1_000 / left_s, fastest) * self.ease
+                    needed = (span.end_ms - clock) / 1_000 / max(deadline - now, STEP_S)
+                    self.speed = min(max(needed, SLOWEST * nominal), FASTEST * nominal) * self.ease
                     # a step is short even after a pause, so that what was made meanwhile does not come as a burst
                     clock += self.speed * 1_000 * min(now - before, 10 * STEP_S)
                     self.clock_ms = min(int(clock), span.end_ms)

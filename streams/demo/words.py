@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from streams.commands.alert_text import safe
-from streams.contracts.alert import AlertEvent
+from streams.contracts.alert import AlertEvent, Evidence
 from streams.contracts.fold import Case
 from streams.contracts.indicators import INDICATORS
 from streams.demo.score import FalseNames, Outcome, Score
@@ -44,16 +44,26 @@ def reasons(alert: AlertEvent, most: int) -> list[str]:
     out = []
     for each in strongest[:most]:
         if each.contribution > 0:
-            words = each.detail if isinstance(each.detail, str) else INDICATORS.get(each.indicator, ("", ""))[1]
-            out.append(safe(words or each.indicator))
+            out.append(reason(each))
     return out
+
+
+def reason(evidence: Evidence) -> str:
+    """Say what one item of evidence saw, with its figure if the words have none."""
+    known = INDICATORS.get(evidence.indicator, ("", evidence.indicator))[1]
+    words = evidence.detail if isinstance(evidence.detail, str) else known
+    value = evidence.value
+    if isinstance(value, int | float) and not any(c.isdigit() for c in words):
+        words += f": {value:,.3g}" if abs(value) < 1_000 else f": {value:,.0f}"
+    return safe(words)
 
 
 def case_line(case: Case, opened_ms: int) -> str:
     """Write a case in one line."""
     alert = case.latest
+    members = plural(len(case.members), "account")
     return (
-        f"{clock(opened_ms)}  {alert.severity.upper():8}  {alert.category:17}  {plural(len(case.members), 'account'):>12}"
+        f"{clock(opened_ms)}  {alert.severity.upper():8}  {alert.category:17}  {members:>12}"
         f"  leaked {alert.exchanges.before_alert:,}"
     )
 

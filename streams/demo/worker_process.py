@@ -114,7 +114,7 @@ def parse(text: str) -> Numbers:
                 held[stage, labels["kind"]] = value
             elif name == "stillwatch_consumer_lag_records":
                 lag[stage] += int(value)
-            elif name == "stillwatch_events_total" and labels["outcome"] in TAKEN:
+            elif name == "stillwatch_events_total" and stage == "accounts" and labels["outcome"] in TAKEN:
                 events += value
             elif name == "stillwatch_watermark_timestamp_seconds" and stage == "campaigns":
                 watermark = value
