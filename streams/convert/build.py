@@ -2,8 +2,8 @@
 
 Accounts are drawn from one set of tables before anything is known of what they will do, so that nothing about an
 account but its traffic tells the classes apart. With ``shuffle`` the same traffic runs on the same accounts with
-everything that belongs to an account (networks, clients, TLS, cards, devices, mail domain, plan, age, country) dealt out
-anew.
+everything that belongs to an account (networks, clients, TLS, cards, devices, mail domain, plan, age, country) dealt
+out anew.
 """
 
 from collections.abc import Iterator
