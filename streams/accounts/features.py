@@ -40,6 +40,7 @@ LAYOUT: dict[str, tuple[int, int]] = {
     "other_network": (42, 1),  # not the network that most of the account's exchanges come from (majority vote)
     "other_client": (43, 1),
     "model": (44, 8),  # 8 bits of the model name's hash
+    "new_template": (53, 1),  # the account never showed this template before
     "new_near_prompt": (52, 1),  # no near prompt by this account within the horizon
 }
 

@@ -163,6 +163,7 @@ class Outbox:
         ):  # fmt: skip
             first = seen[:, INFRASTRUCTURE.index(kind)] == FIRST
             bins |= features.put(name, first & (established == 1))
+        bins |= features.put("new_template", seen[:, len(INFRASTRUCTURE)] == FIRST)
         return bins | features.put("new_near_prompt", seen[:, -2] == FIRST)
 
     def _packets(

@@ -1,7 +1,6 @@
 """Cases and their revisions: open, update, merge, close; what leaves the detector."""
 
 import math
-from typing import Any
 
 import numpy as np
 from msgspec import Struct

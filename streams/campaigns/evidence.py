@@ -111,10 +111,10 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
     if n >= 8:
         # a router splits its load evenly; people's volumes are heavy-tailed (lognormal with sigma above 1)
         days = np.maximum(1 / 24, (now - group.first) / DAY_MS)
-        volumes = np.log(group.uses / days)
+        volumes = np.log(np.maximum(1, group.uses) / days)
         deviation = float(volumes.std())
         if float(group.uses.mean()) >= 3:
-            value = 2.0 * ramp(0.9 - deviation, 0, 0.6) - 1.5 * ramp(deviation - 1.2, 0, 0.8)
+            value = 2.0 * ramp(0.9 - deviation, 0, 0.6) - 2.0 * ramp(deviation, 0.9, 1.6)
             out.append(
                 evidence("I29", value, round(deviation, 4), 1.2, f"load split over accounts: log deviation {deviation:.2f}")
             )
@@ -136,7 +136,7 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
                 evidence("I9", steady, models.drifts, 1, f"purpose of its traffic changed {models.drifts} times (ADWIN)")
             )
         if models.surge > 0.9:
-            value = 1.0 * ramp(models.surge, 0.9, 1.0)
+            value = 0.5 * ramp(models.surge, 0.9, 1.0)
             out.append(
                 evidence("I14", value, round(models.surge, 6), 0.9, "new accounts arrived faster than its past allows")
             )
@@ -162,7 +162,7 @@ def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
     if int(known.sum()) >= 5:
         ages = (now - created[known]) / DAY_MS
         young = float((ages < 45).mean())
-        value = 1.2 * ramp(young, 0.5, 0.9)
+        value = 1.2 * ramp(young, 0.5, 0.9) - 0.6 * ramp(0.15 - young, 0.0, 0.15)
         out.append(evidence("I19", value, round(young, 4), 0.3, f"{young:.0%} of the accounts are younger than 45 days"))
     return out
 

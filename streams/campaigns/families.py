@@ -5,21 +5,23 @@ accounts. Telling tokens with two accounts in common form a family (union-find, 
 campaign's prompts. Popular phrases are not telling, so they link nobody.
 """
 
-from typing import Any
 
 from msgspec import Struct
 
 from streams.campaigns.shared import SharedToken, SharedTokens
-from streams.contracts.packets import NEAR_LOW, SYSTEM
+from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL
 
 PURPOSE_SHARE = 0.5  # of a token's exchanges: half of them ask for reasoning, or grade
 WORKERS = 3  # accounts that wrap new content in a template, to make it telling
 WORK_USES = 3  # uses with new content that make an account a worker
 COMMON_MIN = 2  # one account in common may be a bystander
 # Accounts in common, of the smaller token's accounts: little for two templates with a purpose, since a campaign's
-# variants meet by chance only; much where nothing but work is shared; more still for one text sent as it is, since
-# public texts are copied by strangers.
+# variants meet by chance only; much where nothing but work is shared; more still for one text sent as it is and for
+# phrases that open or close prompts, since both are copied by strangers.
 COMMON_PURPOSE, COMMON_WORK, COMMON_COPIES = 0.05, 0.3, 0.5
+# A prompt's opening or closing words mean little alone: they must carry traffic that no template explains.
+PHRASES = (HEAD, TAIL)
+PHRASE_EXCHANGES, PHRASE_WORKERS, PHRASE_WORK = 8, 5, 0.6
 TOKENS_PER_ACCOUNT = 64  # of an account's telling tokens, the newest are compared
 
 
@@ -60,12 +62,17 @@ class Families:
         """Tell whether a token's exchanges show a purpose, or work on ever new content."""
         if len(shared.members) < 2 or shared.kind >= NEAR_LOW:
             return False
+        phrase = shared.kind in PHRASES
+        if phrase and (shared.exchanges < PHRASE_EXCHANGES or shared.regulars < WORKERS):
+            return False
         if shared.elicitation >= PURPOSE_SHARE or shared.judging >= PURPOSE_SHARE:
             return True
         if shared.kind == SYSTEM:  # an app's users all wrap new content in its system prompt
             return False
-        workers = sum(1 for member in shared.members.values() if member[3] >= WORK_USES)
-        return workers >= WORKERS
+        fresh = [member[3] for member in shared.members.values() if member[3] >= WORK_USES]
+        if phrase:
+            return len(fresh) >= PHRASE_WORKERS and sum(fresh) >= PHRASE_WORK * shared.exchanges
+        return len(fresh) >= WORKERS
 
     def _alike(self, one: int, two: int, common: int) -> bool:
         """Tell whether two telling tokens with so many accounts in common belong together."""
@@ -74,8 +81,10 @@ class Families:
         a, b = self._shared.tokens.get(one), self._shared.tokens.get(two)
         if a is None or b is None:
             return False
-        smaller, larger = sorted((len(a.members), len(b.members)))
-        if min(len(a.contents), len(b.contents)) < 3:
+        sizes = (t.regulars if t.kind in PHRASES else len(t.members) for t in (a, b))
+        smaller, larger = sorted(sizes)
+        phrases = a.kind in PHRASES or b.kind in PHRASES
+        if phrases or min(len(a.contents), len(b.contents)) < 3:
             return common >= COMMON_COPIES * larger
         purpose = all(max(token.elicitation, token.judging) >= PURPOSE_SHARE for token in (a, b))
         return common >= (COMMON_PURPOSE if purpose else COMMON_WORK) * smaller
@@ -96,6 +105,8 @@ class Families:
         return self.families[shared.family]
 
     def _join(self, shared: SharedToken, row: int) -> None:
+        if shared.kind in PHRASES and shared.members[row][2] < 2:
+            return  # met in passing
         tokens = self.telling_of.setdefault(row, [])
         if shared.token in tokens:
             return
@@ -172,8 +183,9 @@ class Families:
         telling = sorted((t for t in self._shared.tokens.values() if t.family), key=lambda t: (t.first, t.token))
         rows: dict[int, list[int]] = {}
         for shared in telling:
-            for row in shared.members:
-                rows.setdefault(row, []).append(shared.token)
+            for row, member in shared.members.items():
+                if shared.kind not in PHRASES or member[2] >= 2:
+                    rows.setdefault(row, []).append(shared.token)
         self.dirty_rows.update(dict.fromkeys([*self.telling_of, *rows]))
         self.restore_rows(rows)
 

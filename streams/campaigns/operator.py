@@ -10,7 +10,7 @@ from streams.campaigns import proxies, relays, watches
 from streams.campaigns.cases import CLOSE_MARGIN, Case, Cases, threshold
 from streams.campaigns.cluster_models import ClusterModels
 from streams.campaigns.evidence import MEMBERS_MIN, named, total, weigh
-from streams.campaigns.families import Families, Family, Member
+from streams.campaigns.families import PHRASES, Families, Family, Member
 from streams.campaigns.group import Group
 from streams.campaigns.reference import WINDOWS_PER_HOUR, Reference
 from streams.campaigns.shared import SharedTokens
@@ -27,7 +27,8 @@ from streams.ticks import TickBuffer
 INTRODUCTION = np.dtype([("offset", "<i8"), ("time", "<i8"), ("introduction", "O")])
 LOOK_GROWTH = 1.1  # a group is weighed again when it has grown by a tenth ...
 LOOK_AGAIN_MS = 60_000  # ... or when it has new traffic after a minute
-MARK_MS = 600_000  # pools are looked for, and quiet cases closed, every ten minutes
+MARK_MS = 120_000  # reselling pools are looked for every two minutes, which costs one pass over the table
+POOLS_MS = 600_000  # pools behind proxies are looked for, and quiet cases closed, every ten minutes
 IDLE_MARKS_MS = 45 * 86_400_000  # beyond the life of anything held
 HOUR_MS = 3_600_000
 WARM_SHARE = 0.4  # of the threshold: from here on a group has River models
@@ -136,7 +137,7 @@ class CampaignsOperator:
         return out + self._marks(until)
 
     def _marks(self, until: int) -> list[Record]:
-        """Act on every ten-minute mark of event time up to ``until`` that is still to come.
+        """Act on every mark of event time up to ``until`` that is still to come.
 
         A mark comes after all ticks up to it and before those beyond, however batches are cut.
         """
@@ -146,8 +147,10 @@ class CampaignsOperator:
         for mark in range(self.marked + MARK_MS, until + 1, MARK_MS):
             # long after the last exchange everything has expired: a clock that jumps by years must not stall
             if mark <= self.active + IDLE_MARKS_MS:
-                out += self._pools(mark)
-                out += self._close_quiet(mark)
+                out += self._relays(mark)
+                if mark % POOLS_MS == 0:
+                    out += self._proxies(mark)
+                    out += self._close_quiet(mark)
                 if mark % HOUR_MS == 0:
                     out += self._hourly(mark)
             else:
@@ -179,6 +182,11 @@ class CampaignsOperator:
             self.table.absorb(rows, signals)
             used = self.shared.absorb(rows, signals)
             touched.update(dict.fromkeys(used))
+            for token, (_, _, users) in used.items():
+                shared = self.shared.tokens[token]
+                if shared.family and shared.kind in PHRASES:
+                    for user in users:
+                        self.families.look(shared, user)
             self._flow(now, used)
             self.count("signals", n=signals.size)
             self.count("events", "accepted", n=signals.size)
@@ -198,10 +206,10 @@ class CampaignsOperator:
     def _introduce(self, introduction: Introduction) -> None:
         self.table.introduce(introduction)
 
-    def _flow(self, now: int, used: dict[int, list[int]]) -> None:
+    def _flow(self, now: int, used: dict[int, list[Any]]) -> None:
         """Feed the models of groups: exchanges of the kind of token that shows most."""
         flows: dict[tuple[int, int], list[int]] = {}
-        for token, (exchanges, purposeful) in used.items():
+        for token, (exchanges, purposeful, _) in used.items():
             shared = self.shared.tokens[token]
             if shared.family in self.models:
                 flow = flows.setdefault((shared.family, shared.kind), [0, 0])
@@ -396,11 +404,17 @@ class CampaignsOperator:
         last = int(self.table.rows[row]["last"])
         return self.cases.revise(case, status, [row], items, limit, now, None, last)
 
-    def _pools(self, now: int) -> list[Record]:
-        """Look for pools: those that resell access, and those behind proxies."""
+    def _relays(self, now: int) -> list[Record]:
         out: list[Record] = []
         for founder, group in relays.pools(self.table, self.shared, now):
             out += self._pool("reseller", founder, group, relays.weigh(group, now), now)
+        return out
+
+    def _proxies(self, now: int) -> list[Record]:
+        out: list[Record] = []
+        for case in [self.cases.cases[alert_id] for alert_id in self.pool_cases.values()]:
+            if case.live and case.category == "distillation":
+                out += self._into_family(case, now)
         covered = {
             row
             for case in self.cases.live()
@@ -410,6 +424,15 @@ class CampaignsOperator:
         for founder, group in proxies.pools(self.table, self.shared, self.families, covered, now):
             out += self._pool("distillation", founder, group, weigh(group, self.reference, None, now), now)
         return out
+
+    def _into_family(self, pool: Case, now: int) -> list[Record]:
+        """End a pool's case in that of the campaign which names most of its accounts."""
+        for case in self.cases.live():
+            if case.kind == "cluster" and case.category == pool.category and case.alert_id in self.case_of.values():
+                if 2 * len(case.members.keys() & pool.members.keys()) >= len(pool.members):
+                    pool.merged_into = case.alert_id
+                    return self.cases.revise(pool, "merged", list(pool.members), [], self.limit, now)
+        return []
 
     def _pool(self, category: Category, founder: int, group: Group, items: list[Evidence], now: int) -> list[Record]:
         limit = self.limit

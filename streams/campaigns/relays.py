@@ -21,6 +21,7 @@ from streams.contracts.packets import NETWORK
 NETWORKS_MIN = 8  # first sightings of networks after an account's 8th exchange
 CLIENTS_MIN = 3
 POOL_MIN = 2
+MEETS_MIN = 0.4  # of an account's networks: its customers are the pool's, a bystander meets it in a cloud or two
 IDLE_MS = 86_400_000
 
 
@@ -41,9 +42,23 @@ def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int
         for row in rows
     }
     group = Group(table, shared, members, [], now)
-    return [
-        (founder, group.take(np.isin(group.at, rows))) for founder, rows in group.pools() if len(rows) >= POOL_MIN
-    ]
+    out = []
+    for founder, inside in group.pools():
+        pool = group.take(np.isin(group.at, inside))
+        pool = pool.take(_meets(pool) >= MEETS_MIN)
+        if len(pool) >= POOL_MIN:
+            out.append((founder, pool))
+    return out
+
+
+def _meets(pool: Group) -> Any:
+    """Share of each account's networks that another account of the pool shows too."""
+    met = dict.fromkeys(pool.at.tolist(), 0)
+    for token, inside in pool.infrastructure().values():
+        if token.kind == NETWORK:
+            for row in inside:
+                met[row] += 1
+    return np.array([met[row] for row in pool.at.tolist()]) / np.maximum(1, pool.rows["networks"])
 
 
 def weigh(group: Group, now: int) -> list[Evidence]:

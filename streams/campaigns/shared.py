@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from streams.accounts.features import LAYOUT
 from streams.campaigns.index import HashIndex
 from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL, TEMPLATE
 
@@ -22,7 +23,7 @@ class SharedToken:
 
     __slots__ = (
         "answered", "contents", "degree", "elicit", "elicit_known", "exchanges", "family", "first", "grading",
-        "grading_known", "kind", "last", "members", "output", "refused", "token", "topics",
+        "grading_known", "kind", "last", "members", "output", "refused", "regulars", "token", "topics",
     )  # fmt: skip
 
     def __init__(self, token: int, kind: int, first: int) -> None:
@@ -30,6 +31,7 @@ class SharedToken:
         self.degree = 0
         self.exchanges = self.answered = self.refused = self.output = 0
         self.elicit = self.elicit_known = self.grading = self.grading_known = 0
+        self.regulars = 0  # members with two uses or more
         self.topics = [0] * 16
         self.members: dict[int, Member] = {}
         self.contents: set[int] = set()
@@ -49,7 +51,7 @@ class SharedToken:
         """Plain numbers."""
         return (
             self.token, self.kind, self.first, self.last, self.degree, self.exchanges, self.answered, self.refused,
-            self.output, self.elicit, self.elicit_known, self.grading, self.grading_known, self.family, self.topics,
+            self.output, self.elicit, self.elicit_known, self.grading, self.grading_known, self.family, self.regulars, self.topics,
             sorted(self.contents), [[row, *member] for row, member in self.members.items()],
         )  # fmt: skip
 
@@ -59,7 +61,8 @@ class SharedToken:
         shared = cls(state[0], state[1], state[2])
         (
             _, _, _, shared.last, shared.degree, shared.exchanges, shared.answered, shared.refused, shared.output,
-            shared.elicit, shared.elicit_known, shared.grading, shared.grading_known, shared.family, shared.topics,
+            shared.elicit, shared.elicit_known, shared.grading, shared.grading_known, shared.family, shared.regulars,
+            shared.topics,
             contents, members,
         ) = state  # fmt: skip
         shared.contents = set(contents)
@@ -68,7 +71,7 @@ class SharedToken:
 
 
 TokenState = tuple[
-    int, int, int, int, int, int, int, int, int, int, int, int, int, int, list[int], list[int], list[list[int]]
+    int, int, int, int, int, int, int, int, int, int, int, int, int, int, int, list[int], list[int], list[list[int]]
 ]
 
 
@@ -115,11 +118,23 @@ class SharedTokens:
             self._by_row.append(shared)
         return shared
 
-    def absorb(self, rows: Any, signals: Any) -> dict[int, list[int]]:
-        """Count signals for the shared tokens that they show; returns token -> [exchanges, those with a purpose]."""
-        touched: dict[int, list[int]] = {}
-        for name, _ in SIGNAL_KINDS:
+    def absorb(self, rows: Any, signals: Any) -> dict[int, list[Any]]:
+        """Count signals for the shared tokens that they show.
+
+        Returns token -> [exchanges, those with a purpose, rows of the accounts].
+
+        The head and tail of a prompt count only where its template is neither shared nor one that the account uses
+        again and again: a phrase that many templates have in common would else join what has nothing else in common.
+        """
+        touched: dict[int, list[Any]] = {}
+        shift = np.uint64(LAYOUT["new_template"][0])
+        explained = (signals["template"] != 0) & ((signals["bins"] >> shift & np.uint64(1)) == 0)
+        for name, kind in SIGNAL_KINDS:
             found = self._index.find(np.ascontiguousarray(signals[name]))
+            if kind == TEMPLATE:
+                explained |= found >= 0
+            elif kind in (HEAD, TAIL):
+                found[explained] = -1
             for i in np.flatnonzero(found >= 0).tolist():
                 shared = self._by_row[found[i]]
                 if shared.token not in self.tokens:
@@ -128,8 +143,9 @@ class SharedTokens:
                 bins = int(signal["bins"])
                 self._use(shared, int(rows[i]), int(signal["time"]), int(signal["content"]), bins)
                 shared.output += int(signal["output_tokens"])
-                flow = touched.setdefault(shared.token, [0, 0])
+                flow = touched.setdefault(shared.token, [0, 0, []])
                 flow[0] += 1
+                flow[2].append(int(rows[i]))
                 flow[1] += (bins >> 2 & 7) >= 3 or (bins >> 5 & 7) >= 3
         self.dirty.update(dict.fromkeys(touched))
         return touched
@@ -158,6 +174,7 @@ class SharedTokens:
         if member is not None:
             member[1] = max(member[1], time)
             member[2] += 1
+            shared.regulars += member[2] == 2
             member[3] += fresh or len(shared.contents) >= CONTENTS_MAX
 
     def expire(self, before_infrastructure: int, before_content: int, before_near: int) -> list[SharedToken]:
@@ -169,7 +186,7 @@ class SharedTokens:
             gone = [row for row, member in shared.members.items() if member[1] < before]
             place = self.content_of if shared.kind >= TEMPLATE else self.infrastructure_of
             for row in gone:
-                del shared.members[row]
+                shared.regulars -= shared.members.pop(row)[2] >= 2
                 place[row].remove(shared.token)
                 if not place[row]:
                     del place[row]

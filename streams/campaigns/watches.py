@@ -68,15 +68,15 @@ class Watch(Struct, array_like=True):
                 items.append(evidence("I28", nats * self.trust, what, 0, f"a {what} that this account never used before"))
         minutes = max(1.0, (self.run_last - self.run_start) / 60_000)
         faster = self.run / minutes / self.rate
-        intensity = 4.5 * ramp(math.log10(max(1.0, faster)), 1.8, 3.3) * ramp(self.run, 1, 4)
+        intensity = 4.5 * ramp(math.log10(max(1.0, faster)), 1.3, 2.8) * ramp(self.run, 1, 4)
         items.append(
             evidence("I20", intensity * self.trust, round(faster, 1), 60, "times its usual rate, from elsewhere, by another client")
         )
         for indicator, value, nats, most, what in (
             ("I19", float(self.surprise), 0.25, 1.5, "deviations that its gaps are shorter than ever (summed)"),
-            ("I21", float(self.sizes), 0.3, 2.5, "deviations that it is larger than ever (summed)"),
+            ("I21", float(self.sizes), 0.35, 3.5, "deviations that it is larger than ever (summed)"),
             ("I10", float(self.changes), 0.5, 0.5, "lasting changes of its rate (Page-Hinkley)"),
-            ("I12", float(max(0, self.networks - 1)), 0.8, 1.6, "further networks never used before"),
+            ("I12", float(max(0, self.networks - 1)), 1.0, 3.0, "further networks never used before"),
         ):
             items.append(evidence(indicator, min(most, nats * value) * self.trust, value, 0, what))
         return [item for item in items if item.contribution]
@@ -86,7 +86,7 @@ def watch(row: int, account: Any, now: int) -> Watch:
     """Begin to watch an account (its row of the table, which holds the present exchange already)."""
     n = max(1, int(account["exchanges"]) - 1)
     minutes = max(60.0, (now - int(account["first"])) / 60_000)
-    trust = ramp(n, 8, 30) * ramp(minutes, 60, 240) * (1.0 - ramp(churn(account), 0.02, 0.12))
+    trust = ramp(n, 4, 16) * ramp(minutes, 30, 120) * (1.0 - ramp(churn(account), 0.02, 0.12))
     return Watch(row, now, n, n / minutes, trust)
 
 
