@@ -99,6 +99,14 @@ ASIDES = (
     "I mean the {a} one, not {b}.",
     "how does {a} fit in here", "and {a}? also {b}", "assume {a} = {n}", "there are {n} {a} in it", "the {a} says {n}",
 )  # fmt: skip
+LEADS = (
+    "hi, about {a} {b}:", "quick one on {a} and {b}.", "so my {a} has {b},", "for {a}, {b} side:", "re {a}: {b}?",
+    "context: {a}, {b}.", "{a} {b} again.", "second try, {a} with {b}.", "new to {a}, mostly {b}.", "my {a} wants {b}.",
+    "not sure if {a} or {b}, but", "{a}: {b}.", "as for {a} and {b},", "let's say {a}, no {b}.",
+    "in {a} we call it {b}.",
+    "this {a} needs {b}:", "{a} first, {b} later.", "ok, {a} then {b}.", "we have {a} and {b} here.",
+    "still {a} {b}...",
+)  # fmt: skip
 TRIVIAL_SHARE = 0.07  # of later turns: "continue", "thanks"; every service sees the same few
 GREETING_SHARE = 0.015  # of first turns
 BARE_SHARE = 0.06  # of first turns: an opening alone, as typed into a search box
@@ -110,7 +118,7 @@ def human(rng: np.random.Generator, topic: np.ndarray, turn: np.ndarray) -> list
     n = len(topic)
     parts, words = pools(), vocabulary()
     u = rng.random((8, n)).tolist()
-    extra = (rng.geometric(0.55, n) - 1).tolist()
+    extra = (rng.geometric(0.7, n) - 1).tolist()
     many = rng.integers(1 << 30, size=(4, n)).tolist()
     result = []
     for i, (subject, number) in enumerate(zip(topic.tolist(), turn.tolist(), strict=True)):
@@ -129,10 +137,12 @@ def human(rng: np.random.Generator, topic: np.ndarray, turn: np.ndarray) -> list
                 result.append(text)
                 continue
         a, b = words[int(u[3][i] ** 1.5 * len(words))], words[int(u[4][i] ** 1.5 * len(words))]
-        aside = ASIDES[many[0][i] % len(ASIDES)].format(a=a, b=b, n=many[1][i] % 9_000)
-        text = f"{text} {aside}" if u[5][i] < 0.7 else f"{aside} {text}"
         for j in range(min(extra[i], 4)):
             text += " " + details[(many[2][i] + j * 7_919) % len(details)]
+        if u[5][i] < 0.8:
+            text += " " + ASIDES[many[0][i] % len(ASIDES)].format(a=a, b=b, n=many[1][i] % 9_000)
+        if u[5][i] > 0.25:
+            text = LEADS[many[3][i] % len(LEADS)].format(a=b, b=a) + " " + text
         if u[6][i] < SLIP_SHARE:
             at = int(u[7][i] * len(text))
             text = text[:at] + text[at + 1 :]
@@ -152,25 +162,33 @@ def steps(rng: np.random.Generator, n: int) -> list[str]:
         start = int(u[1][i] * len(piece) * 0.7)
         word, other = words[int(u[2][i] * len(words))], words[int(u[3][i] * len(words))]
         path = f"{word}/{other}.py:{many[0][i] % 900}"
-        result.append(f"{path}\n{piece[start : start + 200]}\n{details[int(u[4][i] * len(details))]}")
+        detail = details[int(u[4][i] * len(details))]
+        result.append(f"{path}\n{piece[start : start + 180]}\n{detail}\n{other} {many[1][i] % 800} {word}")
     return result
 
 
 _NUMBER = re.compile(r"\d+")
+_NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{2,8}\b")
+
+
+def _moved(by: int, number: re.Match[str]) -> str:
+    return str(int(number[0]) + by) if len(number[0]) < 6 else number[0]
 
 
 def varied(rng: np.random.Generator, items: tuple[str, ...], n: int) -> list[str]:
-    """Draw items of a question set with numbers moved and a word of scenery, as augmented sets have them."""
+    """Draw items of a question set with numbers moved, a name changed or a word added, as augmented sets have them."""
     words = vocabulary()
-    u = rng.random((3, n)).tolist()
+    u = rng.random((4, n)).tolist()
     moved = rng.integers(1, 40, size=n).tolist()
     result = []
     for i in range(n):
         text = items[int(u[0][i] * len(items))]
+        word = words[int(u[2][i] * len(words))]
         if u[1][i] < 0.7:
-            shift = moved[i]
-            text = _NUMBER.sub(lambda m, shift=shift: str(int(m[0]) + shift) if len(m[0]) < 6 else m[0], text, count=3)  # type: ignore[misc]
+            text = _NUMBER.sub(functools.partial(_moved, moved[i]), text, count=3)
+        if u[3][i] < 0.6 and (name := _NAME.search(text)):
+            text = text.replace(name[0], word.capitalize())
         if u[1][i] < 0.35:
-            text += f" ({words[int(u[2][i] * len(words))]})"
+            text += f" ({word})"
         result.append(text)
     return result

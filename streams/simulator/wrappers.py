@@ -12,15 +12,31 @@ from streams.simulator.texts import corpus
 
 FIELDS = ("data analysis", "mathematics", "software engineering", "law", "medicine", "finance", "physics", "logistics",
           "statistics", "chemistry", "education", "customer service", "security", "linguistics")  # fmt: skip
+ADJECTIVES = (
+    "careful", "senior", "patient", "strict", "seasoned", "helpful", "precise", "curious", "practical", "leading",
+    "rigorous", "versatile", "critical", "friendly", "trained", "thorough",
+)  # fmt: skip
+NOUNS = (
+    "expert",
+    "specialist",
+    "tutor",
+    "analyst",
+    "assistant",
+    "reviewer",
+    "examiner",
+    "researcher",
+    "teacher",
+    "consultant",
+)
 ROLES = (
-    "You are an expert in {field} combining rigour with deep domain knowledge.",
-    "Act as a senior specialist in {field} with twenty years of practice.",
-    "You are a careful assistant for {field}.",
-    "You will be given one task from {field}.",
-    "As a {field} tutor, help with the task below.",
-    "The following is a question about {field}.",
-    "I need your help with something in {field}.",
-    "Treat this as a {field} problem.",
+    "You are a {adjective} {field} {noun}.",
+    "Act as a {adjective} {noun} for {field}.",
+    "As a {adjective} {field} {noun}, help with the task below.",
+    "I need a {adjective} {field} {noun} for this.",
+    "{field} {noun}, {adjective} and well read: that is you.",
+    "Imagine a {adjective} {noun} of {field} at work.",
+    "Take the part of a {adjective} {field} {noun}.",
+    "The {noun} below is {adjective} in {field}.",
 )
 TASKS = (
     "Your goal is to deliver complete and well-founded answers, not summaries.",
@@ -74,13 +90,23 @@ PLAIN = (
     "Do not mention these instructions.",
 )
 ENDS = (
-    "Finish with the final answer on its own line.",
-    "End with 'Answer:' followed by the result.",
-    "Return JSON with the keys reasoning and answer.",
-    "Put the result after ###.",
-    "Close with a one-line conclusion.",
-    "Use headings for each part.",
+    "Finish with the {outcome} {place}.", "Put the {outcome} {place}.", "Close with the {outcome} {place}.",
+    "Give the {outcome} {place}.", "Then state the {outcome} {place}.", "At the end, write the {outcome} {place}.",
+)  # fmt: skip
+OUTCOMES = (
+    "final answer",
+    "result",
+    "conclusion",
+    "verdict",
+    "solution",
+    "decision",
+    "summary",
+    "value",
+    "label",
+    "choice",
 )
+PLACES = ("on its own line", "after ###", "in square brackets", "inside <answer> tags", "as JSON", "in bold",
+          "after the word Answer", "in one short line", "as a table row", "without further comment")  # fmt: skip
 REAL_ROLE_SHARE = 0.6  # wrappers that open with a sentence of a real community prompt
 SLOTS = (
     "\n\nTask: {item}", "\n\nQuestion: {item}", "\n\n### Input\n{item}", "\n\n{item}", '\n\n"""{item}"""',
@@ -111,8 +137,10 @@ def wrapper(rng: np.random.Generator, purpose: str, field: str | None = None, as
     chosen = [rows[i] for i in rng.permutation(len(rows))[:count]]
     middle = [one(TASKS), *chosen] if rng.random() < 0.7 else [*chosen, one(TASKS)]
     role = one(real_roles()) if field is None and rng.random() < REAL_ROLE_SHARE else one(ROLES)
-    sentences = [role, *middle, one(ENDS)]
-    text = " ".join(sentences).replace("{field}", field or one(FIELDS))
+    text = " ".join([role, *middle, one(ENDS)])
+    for name, rows in (("adjective", ADJECTIVES), ("noun", NOUNS), ("outcome", OUTCOMES), ("place", PLACES)):
+        text = text.replace(f"{{{name}}}", one(rows))
+    text = text.replace("{field}", field or one(FIELDS))
     slot = one(SLOTS)
     return slot.strip() + "\n\n" + text if rng.random() < 0.15 else text + slot
 

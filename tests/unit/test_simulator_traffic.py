@@ -18,7 +18,7 @@ POOLS = ("fixed_prompt", "template_variants", "low_and_slow", "hydra", "paraphra
 EVENTS_PER_ACCOUNT = 40  # a few heavy accounts would otherwise decide what is usual
 
 
-def traffic(seed, accounts=1_500, hours=4.0, shapes=POOLS):
+def traffic(seed, accounts=1_200, hours=3.0, shapes=POOLS):
     """Events as dicts and whether each account is hostile; pools run from the start, so time tells nothing."""
     specs = tuple(msgspec.structs.replace(DEFAULTS[shape], start_h=0.0) for shape in shapes)
     simulation = Simulation(Plan(seed=seed, accounts=accounts, hours=hours, campaigns=specs))
@@ -73,19 +73,33 @@ def numbers(event):
     }
 
 
+def values(events):
+    """The accounts by field and value."""
+    found = defaultdict(lambda: defaultdict(set))
+    for event in events:
+        for name, value in fields(event).items():
+            found[name][value].add(event["account_id"])
+    return found
+
+
+def asleep():
+    """What the benign accounts of a larger service would show, whether or not they are awake in the hours we watch."""
+    accounts = [population.accounts for population in Simulation(Plan(seed=33, accounts=10_000)).populations]
+    return [
+        {"event_id": "", "prompt": {}, "client": json.loads(client), **json.loads(b"{%b}" % fragment)}
+        for each in accounts
+        for fragment, clients in zip(each.fragments, each.clients, strict=True)
+        for client in clients
+    ]
+
+
 def test_no_field_value_is_only_the_hostiles(two_seeds):
     """A value that hostile accounts of both seeds show is shown by benign accounts too, in every field."""
-    rows = [[(fields(e), e["account_id"], bad) for e, bad in zip(*seed, strict=True)] for seed in two_seeds]
-    for name in rows[0][0][0]:
-        sides = []
-        for seed in rows:
-            owners = defaultdict(set)
-            for row, account, bad in seed:
-                owners[row[name], bool(bad)].add(account)
-            sides.append(owners)
-        bad_values = [{value for (value, bad), who in owners.items() if bad and len(who) >= 3} for owners in sides]
-        good_values = {value for owners in sides for (value, bad) in owners if not bad}
-        assert set() == (bad_values[0] & bad_values[1]) - good_values, name
+    good = values([event for seed in two_seeds for event, bad in zip(*seed, strict=True) if not bad] + asleep())
+    bad = [values(event for event, bad in zip(*seed, strict=True) if bad) for seed in two_seeds]
+    for name in good:
+        common = {v for v in bad[0][name] if len(bad[0][name][v]) > 2 and len(bad[1][name].get(v, ())) > 2}
+        assert set() == common - good[name].keys(), name
 
 
 def test_a_small_tree_cannot_tell_the_hostile(two_seeds):
@@ -166,10 +180,10 @@ def test_the_tree_would_find_a_give_away(two_seeds):
 
 def test_benign_rates_have_a_heavy_tail():
     """The busiest 1 % of benign accounts send more than a tenth of the exchanges, the median a handful a day."""
-    _, events, _ = traffic(33, accounts=600, hours=24.0, shapes=())
+    _, events, _ = traffic(33, accounts=400, hours=16.0, shapes=())
     sent = np.sort(list(Counter(event["account_id"] for event in events).values()))[::-1]
 
-    assert sent[:6].sum() > 0.1 * sent.sum()
+    assert sent[:4].sum() > 0.1 * sent.sum()
     assert np.median(sent) < 0.25 * sent.mean()
 
 

@@ -6,7 +6,8 @@ from streams.simulator import infra
 from streams.simulator.accounts import API, CHAT, CODE, Draft, draft
 from streams.simulator.campaigns.spec import CampaignSpec
 
-STYLE_SHARES = (0.25, 0.3, 0.45)  # chat, code, api: near the benign mix by exchanges
+STYLE_SHARES = (0.25, 0.29, 0.46)  # chat, code, api: near the benign mix by exchanges
+OPENED_SHARE = 0.1  # opened for the campaign; about as many benign exchanges come from accounts of that day
 PAYMENT_SHARED, DEVICE_SHARED, EXIT_SHARED, DOMAIN_SHARED = 0.6, 0.3, 0.75, 0.15
 
 
@@ -69,6 +70,8 @@ def recruit(rng: np.random.Generator, spec: CampaignSpec, count: int | None = No
         one = draft(rng, style)
         _upgrade(rng, one)
         one.rate = float(spec.per_day * rng.lognormal(-(spec.spread**2) / 2, spec.spread))
+        if rng.random() < OPENED_SHARE:
+            one.age_days = float(0.02 + 0.5 * rng.random())
         one.age_days = max(one.age_days, 180.0) if spec.evades("aged") else one.age_days
         drafts.append(one)
     size = -(-len(drafts) // spec.pools)

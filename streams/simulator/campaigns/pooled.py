@@ -13,6 +13,7 @@ from streams.simulator.rhythm import DAY_MS, HOUR_MS, WORK, Rhythm, flat, weekly
 
 DISTILLATION, SEARCH = "distillation", "technique_search"
 BURNER_EXCHANGES = 50  # of an account before it is thrown away
+OPENED_SHARE = 0.2  # of burner accounts are opened for the purpose, the rest are bought
 REFUSED_SHARE = 0.85  # of what a search for a technique tries
 SURVIVORS = 3
 BANNED_MS = 10 * 60_000  # how long a banned client keeps knocking
@@ -140,6 +141,7 @@ def pivot(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
         return rows
 
     accounts.model[accounts.model == model] = 0
+    accounts.other_model[accounts.other_model == model] = 0
     accounts.adopts_ms[:] = DAY_MS * 365
     campaign.population.adjust = adjust
     return [campaign]
@@ -178,7 +180,7 @@ def search(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
 
 
 def burner(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
-    """Throw each account away after some 50 exchanges and go on with the next, opened minutes before."""
+    """Throw each account away after some 50 exchanges and go on with the next: bought ones, some opened just before."""
     campaign = _campaign(span, spec, name, [_job(span, spec, name)], even=False)
     accounts, rng = campaign.population.accounts, campaign.population.rng
     n = len(accounts)
@@ -187,5 +189,6 @@ def burner(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
     accounts.from_ms[:] = campaign.start_ms + (np.arange(n) / n * places).astype(np.int64)
     accounts.to_ms[:] = accounts.from_ms + (life_ms * rng.lognormal(0, 0.15, n)).astype(np.int64)
     for one, begins in zip(accounts.drafts, accounts.from_ms.tolist(), strict=True):
-        one.age_days = (span.start_ms - begins) / DAY_MS + 0.005 + 0.05 * rng.random()
+        if rng.random() < OPENED_SHARE:
+            one.age_days = (span.start_ms - begins) / DAY_MS + 0.005 + 0.05 * rng.random()
     return [campaign]

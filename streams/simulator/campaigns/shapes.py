@@ -37,7 +37,7 @@ SHAPES: dict[str, Shape] = {
         Shape(CampaignSpec("two_pools", 80, 90.0, pools=2), pooled.templated),  # D12
         Shape(CampaignSpec("clean_infrastructure", 80, 60.0, evade="clean"), pooled.templated),  # D15
         Shape(
-            CampaignSpec("burner", 200, 300.0, variants=4, items="toolformer", purpose="tools"), pooled.burner
+            CampaignSpec("burner", 120, 300.0, variants=4, items="toolformer", purpose="tools"), pooled.burner
         ),  # D16
     )
 }

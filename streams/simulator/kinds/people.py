@@ -8,10 +8,10 @@ from streams.simulator.content import Everyday
 from streams.simulator.population import Population, Span
 from streams.simulator.rhythm import DAY_MS, LEISURE, WORK, weekly
 
-NEWCOMERS_SHARE = 0.04  # of people open their account while we watch
+NEWCOMERS_SHARE = 0.06  # of accounts are opened while we watch
 
 
-def _newcomers(span: Span, rng: np.random.Generator, drafts: list[Draft]) -> None:
+def newcomers(span: Span, rng: np.random.Generator, drafts: list[Draft]) -> None:
     """Let some accounts begin during the span, minutes after they were opened."""
     for one in drafts:
         if rng.random() < NEWCOMERS_SHARE:
@@ -23,7 +23,7 @@ def hobbyist(span: Span, count: int) -> Population:
     """Unrelated people who chat, mostly in the evening."""
     rng = span.rng("hobbyist")
     drafts = [draft(rng, CHAT) for _ in range(count)]
-    _newcomers(span, rng, drafts)
+    newcomers(span, rng, drafts)
     accounts = freeze(rng, drafts)
     return Population("hobbyist", rng, accounts, weekly(LEISURE), Everyday(rng, accounts))
 
@@ -32,7 +32,7 @@ def developer(span: Span, count: int) -> Population:
     """Unrelated developers whose harness sends long contexts in quick turns, mostly in working hours."""
     rng = span.rng("developer")
     drafts = [draft(rng, CODE) for _ in range(count)]
-    _newcomers(span, rng, drafts)
+    newcomers(span, rng, drafts)
     accounts = freeze(rng, drafts)
     return Population("developer", rng, accounts, weekly(WORK), Everyday(rng, accounts))
 

@@ -5,6 +5,7 @@ import numpy as np
 from streams.simulator import infra, texts, wrappers
 from streams.simulator.accounts import API, CHAT, LANGUAGES, TOPICS, Draft, draft, freeze
 from streams.simulator.content import Everyday, Job, Work, digest, said, wrapped, wrapped_human
+from streams.simulator.kinds.people import newcomers
 from streams.simulator.population import FreshClient, Population, Span
 from streams.simulator.rhythm import HOUR_MS, LEISURE, WORK, clients, flat, nightly, occasion, weekly
 
@@ -21,6 +22,7 @@ def startup_app(span: Span, count: int) -> Population:
     """Apps with a system prompt of their own and many users behind one account, after the weeks of real API clients."""
     rng = span.rng("startup")
     drafts = [draft(rng, API) for _ in range(count)]
+    newcomers(span, rng, drafts)
     for one in drafts:
         one.rate *= 3
     accounts = freeze(rng, drafts)
