@@ -1,0 +1,1 @@
+"""Benign and hostile traffic with known truth; see README.md in this folder."""

@@ -58,7 +58,7 @@ class Simulation:
             population.release_ms = span.release_ms
         expected = [population.expected(span.start_ms, span.end_ms) for population in self.populations]
         self.expected_events = float(sum(e.sum() for e in expected))
-        self._expected_benign = float(sum(e.sum() for e in expected[: len(self.benign)]))
+        self.expected_benign = float(sum(e.sum() for e in expected[: len(self.benign)]))
         self._name_accounts(np.concatenate(expected))
         self._prompt = encode.text_prompt if plan.prompts == "text" else encode.fingerprint_prompt()
         self.truth = self._empty_truth()
@@ -136,7 +136,7 @@ class Simulation:
         """
         span = self.span
         offsets = np.cumsum([0, *(len(p.accounts) for p in self.populations)]).tolist()
-        aimed = (span.end_ms - span.start_ms) * SLICE_EVENTS / max(self._expected_benign, 1)
+        aimed = (span.end_ms - span.start_ms) * SLICE_EVENTS / max(self.expected_benign, 1)
         step = int(min(max(aimed, SLICE_MIN_MS), SLICE_MAX_MS))
         waiting = [np.zeros(0, EXCHANGE) for _ in self.populations]
         for start in range(span.start_ms, span.end_ms, step):

@@ -57,6 +57,15 @@ def campaigns(mix: str) -> tuple[CampaignSpec, ...]:
     return tuple(SHAPES[name].default for name in names)
 
 
+def scaled(plan: Plan, events: int) -> Plan:
+    """Set the benign accounts' activity so that about ``events`` events are expected; heavy tails leave some 5 %."""
+    from streams.simulator.generate import Simulation
+
+    run = Simulation(plan)
+    hostile = run.expected_events - run.expected_benign
+    return msgspec.structs.replace(plan, activity=plan.activity * max(events - hostile, 1) / run.expected_benign)
+
+
 def demo_plan(seed: int) -> Plan:
     """About 200,000 events in 7 hours of event time: 2,500 benign accounts of all kinds and six campaigns."""
     sized = {
@@ -68,7 +77,7 @@ def demo_plan(seed: int) -> Plan:
         "stolen_key": {"start_h": 1.0},
     }
     specs = tuple(msgspec.structs.replace(SHAPES[name].default, **values) for name, values in sized.items())
-    return Plan(seed=seed, accounts=2_500, hours=7.0, activity=1.0, campaigns=specs)
+    return scaled(Plan(seed=seed, accounts=2_500, hours=7.0, campaigns=specs), 200_000)
 
 
 def bench_plan(seed: int, accounts: int = 50_000, hours: float = 2.0) -> Plan:

@@ -49,6 +49,20 @@ def test_a_topic_gets_every_event_where_kafkas_partitioner_puts_it(kafka):
         assert expected == [(r.key().decode(), r.value()) for r in records if r.partition() == partition]
 
 
+def test_speed_paces_event_time(kafka):
+    """At 600 times real time, 12 minutes of event time take at least a second and are all there."""
+    topic = "paced.requests"
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(DEADLINE_S)
+    arguments = ["--accounts", "60", "--hours", "0.2", "--campaigns", "none", "--topic", topic, "--speed", "600"]
+    began = time.monotonic()
+    result = CliRunner().invoke(simulate, [*arguments, "--bootstrap", kafka.bootstrap, "--json"])
+    events = list(generate(Plan(accounts=60, hours=0.2)))
+
+    assert time.monotonic() - began > (events[-1].time_ms - events[0].time_ms) / 1_000 / 600
+    assert len(events) == json.loads(result.stdout)["events"] == len(read_all(kafka.bootstrap, topic, len(events)))
+
+
 @pytest.mark.parametrize(
     ("bootstrap", "message"), [("127.0.0.1:1", "No Kafka answers at 127.0.0.1:1"), (None, "no topic absent.requests")]
 )

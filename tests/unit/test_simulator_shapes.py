@@ -100,16 +100,18 @@ def test_failover_goes_on_with_a_pool_that_shares_nothing():
 
 @pytest.mark.parametrize(("release_h", "model"), [(1.0, "atlas-6"), (None, "atlas-5-pro")])
 def test_a_pivot_moves_the_pool_to_one_model(release_h, model):
-    """Before the pivot no account uses the model, a day later nearly all do: the new one, if one is released."""
-    (truth,), events = run("model_pivot:start_h=0,turn_h=1,accounts=40", hours=26.0, release_h=release_h)
+    """Before the pivot no account uses the model, a quarter of a day later half do, a day later all."""
+    (truth,), events = run("model_pivot:start_h=0,turn_h=1,accounts=120", hours=26.0, release_h=release_h)
     pivot_ms = truth.moments["pivot_ms"]
     early = [e["model"] for e in events if e["event_time"] < pivot_ms]
     late = [e["model"] for e in events if e["event_time"] > pivot_ms + 24 * HOUR_MS]
-    quarter = [e["model"] for e in events if pivot_ms + 6 * HOUR_MS < e["event_time"] < pivot_ms + 7 * HOUR_MS]
+    noon = {
+        e["account_id"]: e["model"] for e in events if pivot_ms + 6 * HOUR_MS < e["event_time"] < pivot_ms + 8 * HOUR_MS
+    }
 
-    assert early.count(model) < 0.1 * len(early)
+    assert 0 == early.count(model)
     assert {model} == set(late)
-    assert 0.3 < quarter.count(model) / len(quarter) < 0.7
+    assert 0.3 < list(noon.values()).count(model) / len(noon) < 0.7
 
 
 def test_benign_accounts_take_up_a_new_model_too():
