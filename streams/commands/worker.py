@@ -55,8 +55,9 @@ def worker(
 
     if metrics_port is not None:
         settings = msgspec.structs.replace(settings, health=msgspec.structs.replace(settings.health, port=metrics_port))
+    make_operator = _factory(operators)
     configure()
-    job = Worker(settings, stages, _factory(operators), instance, drain)
+    job = Worker(settings, stages, make_operator, instance, drain)
     with HealthServer(job.stats, settings.health) as health:
         click.echo(f"stages: {', '.join(job.stats.stages)}; Kafka: {settings.kafka.bootstrap}")
         for stage in job.stats.stages.values():

@@ -15,6 +15,7 @@ from streams.runtime.transport import Hooks, Transport
 
 QUEUED_BATCHES = 16  # per stage: what a rebalance throws away and reads again
 MAX_POLL_RECORDS = 5_000  # bounds the records in memory; measured: no gain beyond
+DAY_S = 86_400.0
 NEVER_S = 10 * 365 * 86_400.0
 REQUEST_TIMEOUT_S = 30.0
 
@@ -47,6 +48,7 @@ def faust_app(
         broker_heartbeat_interval=min(3.0, kafka.session_timeout_s / 3),
         broker_request_timeout=max(REQUEST_TIMEOUT_S, kafka.session_timeout_s + 5.0),
         broker_max_poll_records=MAX_POLL_RECORDS,
+        broker_max_poll_interval=DAY_S,  # partitions may be held back for long; `worker` sees what is stuck
         broker_commit_interval=NEVER_S,  # checkpoints commit, in their transactions; acks=False below
         broker_commit_livelock_soft_timeout=NEVER_S,
         consumer_group_instance_id=instance,

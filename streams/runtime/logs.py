@@ -32,8 +32,14 @@ def configure(level: str = "info") -> None:
             foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
         )
     )
+    handler.addFilter(_is_news)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out aiokafka's warning of every rebalance; the stages log what they were given."""
+    return "because it is rebalancing" not in str(record.msg)

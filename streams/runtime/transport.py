@@ -14,7 +14,10 @@ from faust.types import TP
 
 from streams.runtime.batches import Handover
 
-FETCH_MAX_WAIT_MS = 100  # Faust has 1,500: a partition that missed the one fetch under way waits for the next
+# The broker answers a fetch once it has so much, or after so long. Measured against a single byte: 82-99k events/s for
+# 57-62k, 5 % less CPU, and up to 50 ms more a hop, which is little beside the lateness. (Faust waits up to 1.5 s.)
+FETCH_MIN_BYTES = 65_536
+FETCH_MAX_WAIT_MS = 50
 IDLE_POLL_S = 0.25  # Faust has 1.0; a seek waits for the poll under way
 HELD_POLL_S = 0.1  # a poll that leaves partitions out cannot see that they are let go
 
@@ -32,10 +35,11 @@ class Hooks(Protocol):
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's thread around aiokafka, with a shorter wait at the broker and without records of aborted transactions."""
+    """Faust's thread around aiokafka, with larger fetches and without records of aborted transactions."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_min_bytes = FETCH_MIN_BYTES
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
         consumer._isolation_level = "read_committed"
         return consumer

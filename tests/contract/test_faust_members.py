@@ -74,8 +74,9 @@ def test_signatures_are_as_used(owner: Any, name: str, parameters: list[str]):
 
 
 def test_a_consumer_thread_is_told_its_wait_and_isolation_before_it_starts():
-    """aiokafka hands both attributes to its fetcher when it starts, not when it is made."""
+    """aiokafka hands these attributes to its fetcher when it starts, not when it is made."""
     source = inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+    assert "fetch_min_bytes=self._fetch_min_bytes" in source
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in source
     assert "isolation_level=self._isolation_level" in source
 

@@ -281,3 +281,23 @@ def test_state_that_was_deleted_is_noticed(make_settings: Callable[..., Settings
     assert until(lambda: _created(settings))
 
     fails(settings, tmp_path, 4, f"Records of {name} are missing")
+
+
+def test_two_workers_with_one_name_are_told_apart(make_settings: Callable[..., Settings], tmp_path: Path):
+    """The later one takes the name over; the earlier one ends and says so."""
+    settings = make_settings()
+    create_topics(settings)
+    events = make_events(2_000)
+
+    with WorkerProcess(settings, tmp_path, "--instance", "same") as earlier:
+        assert until(lambda: settled(settings, earlier)), earlier.log()
+        with WorkerProcess(settings, tmp_path, "--instance", "same") as later:
+            assert until(lambda: settled(settings, later)), later.log()
+            produce(settings, events)
+            assert 1 == earlier.wait(30), earlier.log()
+            assert "FENCED" in earlier.log().upper()
+            later.signal(signal.SIGTERM)
+            assert 0 == later.wait(10), later.log()
+    drain(settings, tmp_path)
+
+    assert expected_alerts(settings, events) == set(read_alerts(settings))
