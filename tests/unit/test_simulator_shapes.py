@@ -73,7 +73,7 @@ def test_a_stolen_key_is_probed_once_and_used_later():
     before = [e for e in events if e["event_time"] < probe_ms]
     probe = next(e for e in events if e["event_time"] == probe_ms)
 
-    assert before
+    assert len(before) >= 10
     assert probe["model"] not in {e["model"] for e in before}
     assert probe["client"].get("ip") not in {e["client"].get("ip") for e in before}
     assert probe["input_tokens"] < 20

@@ -8,7 +8,7 @@ from streams.simulator.campaigns.pooled import window
 from streams.simulator.campaigns.spec import Campaign, CampaignSpec
 from streams.simulator.content import Everyday
 from streams.simulator.population import Population, Span
-from streams.simulator.rhythm import HOUR_MS, clients
+from streams.simulator.rhythm import HOUR_MS, WORK, weekly
 
 STOLEN = "stolen_credential"
 BURST_MS = 40 * 60_000
@@ -58,6 +58,11 @@ def _client(rng: np.random.Generator, number: int) -> bytes:
     return infra.client(rng, where, infra.agent(rng, "sdk"))
 
 
+def _awake(time_ms: int, utc_offset_h: np.ndarray) -> np.ndarray:
+    """Working hours, but never silent: an owner's habits must have been seen before they can be broken."""
+    return np.maximum(weekly(WORK)(time_ms, utc_offset_h), 0.6)
+
+
 def stolen_key(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
     """Established accounts; one tiny probe on a model never used, from a new network, and hours later a burst.
 
@@ -67,11 +72,11 @@ def stolen_key(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
     drafts = [draft(rng, CODE if rng.random() < 0.5 else API) for _ in range(spec.accounts)]
     for one in drafts:
         one.age_days = max(one.age_days, 60.0)
-        one.rate = 80 + 120 * float(rng.random())
+        one.rate, one.turns = 300 + 300 * float(rng.random()), 4.0
         one.key = one.key or infra.opaque(rng, "key_")
     accounts = freeze(rng, drafts)
     accounts.other_share[:] = 0
-    population = Theft(name, rng, accounts, clients(accounts.shape), Everyday(rng, accounts))
+    population = Theft(name, rng, accounts, _awake, Everyday(rng, accounts))
     start, end = window(span, spec)
     population.probes = [start + int(rng.random() * HOUR_MS / 2) for _ in drafts]
     lag = max(min((end - start) - BURST_MS - HOUR_MS // 2, LAG_MAX_MS), HOUR_MS // 2)
