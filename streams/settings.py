@@ -92,7 +92,6 @@ def load(
 def settings_digest(settings: Settings) -> str:
     """Return 12 hex digits that change whenever a setting changes that decides which alerts come out."""
     decisive = {section: msgspec.to_builtins(getattr(settings, section)) for section in DECISIVE_SECTIONS}
-    decisive["request_partitions"] = settings.kafka.request_partitions
     return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()[:12]
 
 

@@ -55,7 +55,7 @@ class TickBuffer:
         self.repeated = 0
         self.forced = 0
         self._entries: list[_Entry] = []
-        self._restored: list[int] | None = None  # items up to here of ticks up to `done` are in the restored state
+        self._restored = [-1] * sources  # items up to here of ticks up to `done` are in the restored state
 
     def __len__(self) -> int:
         return sum(column.size for entry in self._entries for column in entry.columns)
@@ -78,10 +78,9 @@ class TickBuffer:
                 times = column["time"]
                 if int(times.min()) <= self.done:
                     old = times <= self.done
-                    if self._restored is not None:
-                        applied = old & (offsets <= self._restored[source])
-                        mask = ~applied if mask is None else mask & ~applied
-                        old &= ~applied
+                    applied = old & (offsets <= self._restored[source])
+                    mask = ~applied if mask is None else mask & ~applied
+                    old &= ~applied
                     column = column.copy()
                     column["time"][old] = self.done + 1
                     self.forced += int(np.count_nonzero(old if mask is None else old & mask))
@@ -143,7 +142,8 @@ class TickBuffer:
 
     def position(self) -> Position:
         """Where a restore goes on: at the oldest record that still has items to be acted on."""
-        applied = [source.seen for source in self.sources]
+        # what was restored holds items beyond those read again so far
+        applied = [max(source.seen, old) for source, old in zip(self.sources, self._restored, strict=True)]
         if self._entries:
             first = self._entries[0]
             return Position(first.offset, self.done, first.before, applied)
@@ -155,4 +155,4 @@ class TickBuffer:
         for i, (watermark, last_time, status, seen) in enumerate(position.sources[: len(self.sources)]):
             self.sources[i] = Source(watermark, last_time, status, seen)
         self.done, self.next_offset = position.done, position.offset
-        self._restored = position.applied + [-1] * (len(self.sources) - len(position.applied))
+        self._restored[: len(position.applied)] = position.applied[: len(self.sources)]

@@ -172,7 +172,7 @@ class Outbox:
         """An empty record goes out only if the watermark has passed a tick since the last one, or the status changed."""
         out = []
         watermark, last_time = clock.watermark, clock.last_time
-        tick = watermark // self._tick_ms
+        tick = (watermark - 1) // self._tick_ms  # the last one that is over, as those below see it
         destination = (sightings["token"] % np.uint64(self._destinations)).astype(np.int64)
         for i in range(self._destinations):
             part = sightings[destination == i]

@@ -30,13 +30,14 @@ def _popcount(x: Any) -> int:
 @njit(cache=True)
 def _match(
     buckets: Any, simhashes: Any, accounts: Any, times: Any, bucket: Any, simhash: Any, account: Any, time: Any,
-    life_ms: int, distance: int, cap: int, founder: Any, founder_simhash: Any, added: Any,
+    life_ms: int, distance: int, cap: int, founder: Any, founder_simhash: Any, stored: Any,
 ) -> int:  # fmt: skip
     mask = buckets.size - 1
     count = 0
     for i in range(bucket.size):
         slot = np.int64((bucket[i] ^ (bucket[i] >> np.uint64(32))) & np.uint64(mask))
-        held, free = 0, -1
+        held, free, best, nearest = 0, -1, -1, distance + 1
+        # the nearest counts, then the smaller SimHash: the order of slots changes when the table grows
         while buckets[slot] != 0:
             if buckets[slot] == bucket[i]:
                 if time[i] - times[slot] > life_ms:
@@ -44,19 +45,23 @@ def _match(
                         free = slot
                 else:
                     held += 1
-                    if _popcount(simhashes[slot] ^ simhash[i]) <= distance:
-                        times[slot] = max(times[slot], time[i])
-                        founder[i], founder_simhash[i] = accounts[slot], simhashes[slot]
-                        held = -1
-                        break
+                    bits = _popcount(simhashes[slot] ^ simhash[i])
+                    if bits < nearest or (bits == nearest and best >= 0 and simhashes[slot] < simhashes[best]):
+                        best, nearest = slot, bits
             slot = (slot + 1) & mask
-        if held < 0 or held >= cap:
+        if best >= 0:
+            founder[i], founder_simhash[i] = accounts[best], simhashes[best]
+            if time[i] - times[best] >= life_ms // 4:
+                times[best] = time[i]
+                stored[i] = 2
+            continue
+        if held >= cap:
             continue
         if free < 0:
             free = slot
             count += 1
         buckets[free], simhashes[free], accounts[free], times[free] = bucket[i], simhash[i], account[i], time[i]
-        added[i] = 1
+        stored[i] = 1
     return count
 
 
@@ -97,20 +102,35 @@ class NearPrompts:
         return sum(column.nbytes for column in self._columns)
 
     def match(self, bucket: Any, simhash: Any, account: Any, time: Any) -> tuple[Any, Any, Any]:
-        """Take in near-prompt sightings in order; return founder, its SimHash (0: nobody near), and what was stored."""
+        """Take in near-prompt sightings in order of time.
+
+        Returns the account and SimHash of the nearest that is held (0: nobody near) for each, and the rows that a
+        checkpoint needs: entries that are new, or renewed after a quarter of their life.
+        """
         n = bucket.size
         self._reserve(n)
+        founder, founder_simhash, stored = np.zeros(n, np.uint64), np.zeros(n, np.uint64), np.zeros(n, np.uint8)
         if n:
             self._now_ms = max(self._now_ms, int(time.max()))
-        founder, founder_simhash, added = np.zeros(n, np.uint64), np.zeros(n, np.uint64), np.zeros(n, np.uint8)
-        self._used += _match(
-            *self._columns, bucket, simhash, account, time, self._life_ms, self._distance, self._cap, founder,
-            founder_simhash, added,
-        )  # fmt: skip
-        return founder, founder_simhash, added
+            self._used += _match(
+                *self._columns, bucket, simhash, account, time, self._life_ms, self._distance, self._cap, founder,
+                founder_simhash, stored,
+            )  # fmt: skip
+        where = np.flatnonzero(stored)
+        rows = np.empty(where.size, ROW)
+        new = stored[where] == 1
+        rows["bucket"], rows["time"] = bucket[where], time[where]
+        rows["simhash"] = np.where(new, simhash[where], founder_simhash[where])
+        rows["account"] = np.where(new, account[where], founder[where])
+        return founder, founder_simhash, rows
 
     def load(self, rows: Any) -> None:
-        """Take over rows that `match` stored."""
+        """Take over rows that `match` returned; of several for one entry the last counts."""
+        order = np.lexsort((np.arange(rows.size), rows["simhash"], rows["bucket"]))
+        rows = rows[order]
+        last = np.ones(rows.size, bool)
+        last[:-1] = (rows["bucket"][1:] != rows["bucket"][:-1]) | (rows["simhash"][1:] != rows["simhash"][:-1])
+        rows = rows[last]
         self._reserve(rows.size)
         if rows.size:
             self._now_ms = max(self._now_ms, int(rows["time"].max()))

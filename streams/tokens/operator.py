@@ -94,42 +94,36 @@ class TokensOperator:
             items = self._link(sightings[order])
         done = self._ticks.done
         status = ENDED if self.finished else IDLE if self._ticks.quiet else RUNNING
-        if (done, status) == self._told or done == NO_TIME:
+        if (done, status) == self._told:
             return []
         self._told = (done, status)
         self._count("links", n=items.size)
-        packet = Links(self.partition, done + 1, done, status, items.tobytes())
+        packet = Links(self.partition, done + 1 if done != NO_TIME else NO_TIME, done, status, items.tobytes())
         return [Record(EVIDENCE, 0, None, encode_packet(packet))]
 
     def _link(self, sightings: Any) -> Any:
         self._count("events", "accepted", n=sightings.size)
         kind = sightings["kind"]
         token, account = sightings["token"].copy(), sightings["account"].copy()
-        time, first = sightings["time"], sightings["first"].copy()
+        time, first = sightings["time"], sightings["first"]
         keep = np.ones(token.size, bool)
         if (at := np.flatnonzero(kind >= NEAR_LOW)).size:
-            found = self._near.match(token[at], sightings["simhash"][at], account[at], time[at])
-            founder, founder_simhash, added = found
-            rows = np.empty(int(added.sum()), near.ROW)
-            where = at[added == 1]
-            rows["bucket"], rows["simhash"] = token[where], sightings["simhash"][where]
-            rows["account"], rows["time"] = account[where], time[where]
+            founder, founder_simhash, rows = self._near.match(
+                token[at], sightings["simhash"][at], account[at], time[at]
+            )
             self._near_log.append(rows)
             hit = (founder != 0) & (founder != account[at])
             keep[at] = hit
-            near_token = {int(s): hash64(int(s).to_bytes(8, "little"), seed=NEAR_LOW + 1) for s in founder_simhash[hit]}
-            token[at[hit]] = np.array([near_token[int(s)] for s in founder_simhash[hit]], np.uint64)
-            # both halves of one SimHash may find the same founder
-            seen = np.stack([token[at], account[at], time[at].astype(np.uint64)])
-            _, once = np.unique(seen[:, hit], axis=1, return_index=True)
-            repeat = np.ones(int(hit.sum()), bool)
-            repeat[once] = False
-            hit[np.flatnonzero(hit)[repeat]] = False
-            keep[at] = hit
-            # the founder showed it before anybody else: put it in front, as an item of its own
-            token, account, time, first, kind, keep = self._with_founders(
-                token, account, time, first, kind, keep, at[hit], founder[hit]
-            )
+            if (found := at[hit]).size:
+                # a token per half, so that which partition has which half cannot matter
+                token[found] = [
+                    hash64(near_to.to_bytes(8, "little"), seed=half + 1)
+                    for near_to, half in zip(founder_simhash[hit].tolist(), kind[found].tolist(), strict=True)
+                ]
+                # the founder showed it before anybody else: put it in front, as an item of its own
+                token, account, time, first, kind, keep = self._with_founders(
+                    token, account, time, first, kind, keep, found, founder[hit]
+                )
         token, account, time = token[keep], account[keep], time[keep]
         first, kind = first[keep], np.minimum(kind[keep], NEAR_LOW)
         code, degree, founder, founder_first = self._table.absorb(token, account, time, first, kind)
