@@ -142,7 +142,8 @@ class _Run:
             f"traffic flows: {traffic.plan.hours:g} h of {accounts:,} accounts in about {traffic_s:.0f} s, "
             f"{len(traffic.plan.campaigns)} campaigns among them"
         )
-        traffic.flow(kafka.requests_topic, producer_config(self._settings), traffic_s)
+        self._stack.callback(traffic.stop)  # before the broker goes, or its producer would wait for that
+        traffic.flow(kafka.requests_topic, producer_config(self._settings) | {"log_level": 0}, traffic_s)
         while not traffic.done:
             self._step(worker, inbox)
             behind = (self._state.behind_s - EASE_FROM_S) / (EASE_TO_S - EASE_FROM_S)

@@ -41,11 +41,7 @@ def plural(count: int, noun: str) -> str:
 def reasons(alert: AlertEvent, most: int) -> list[str]:
     """Return the strongest reasons for a case, in words."""
     strongest = sorted(alert.evidence, key=lambda each: (-each.contribution, each.indicator))
-    out = []
-    for each in strongest[:most]:
-        if each.contribution > 0:
-            out.append(reason(each))
-    return out
+    return [reason(each) for each in strongest[:most] if each.contribution > 0]
 
 
 def reason(evidence: Evidence) -> str:

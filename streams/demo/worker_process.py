@@ -40,7 +40,10 @@ class Numbers(Struct, frozen=True):
 
 
 class WorkerProcess:
-    """One worker, in a session of its own: Ctrl-C in the terminal does not reach it, the demo decides when it ends."""
+    """One worker, in a session of its own: Ctrl-C in the terminal does not reach it, the demo decides when it ends.
+
+    ``folder`` takes its log. If this process is killed, the worker and the folder go too.
+    """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings = settings
@@ -58,7 +61,7 @@ class WorkerProcess:
             self._process = subprocess.Popen(  # noqa: S603
                 command, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        self._watcher = Watcher(self._process.pid)
+        self._watcher = Watcher(self._process.pid, self._log.parent)
 
     @property
     def pid(self) -> int:
@@ -68,7 +71,8 @@ class WorkerProcess:
     def check(self) -> None:
         """Raise `StillwatchError` with its last lines if it has ended."""
         if self._process is not None and (code := self._process.poll()) is not None:
-            raise StillwatchError(f"The worker ended early (exit {code}). Its last lines:\n{tail(self._log)}")
+            last = tail(self._log) or "  (it printed nothing)"
+            raise StillwatchError(f"The worker ended early (exit {code}). Its last lines:\n{last}")
 
     def stop(self) -> int | None:
         """End it in order, by force if that takes too long; return its exit code (None if it never ran)."""
