@@ -19,6 +19,7 @@ from streams.errors import InputError
 from streams.operator import ALERTS, Batch, Record
 from streams.pipeline import Pipeline
 
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 BATCH_EVENTS = 2_000  # a file has no latency to keep; larger batches are no faster
 
 
@@ -119,7 +120,10 @@ class Replay:
             start = self._offsets[partition]
             self._offsets[partition] = start + len(waiting)
             batch = Batch(
-                partition, range(start, start + len(waiting)), [key for key, _ in waiting], [line for _, line in waiting]
+                partition,
+                range(start, start + len(waiting)),
+                [key for key, _ in waiting],
+                [line for _, line in waiting],
             )
             self._pending[partition] = []
             for record in self.pipeline.feed(batch):
@@ -183,6 +187,7 @@ def replay(
         duplicates=outcomes.get("duplicate", 0),
         seconds=round(seconds, 3),
         events_per_second=round(host.lines / seconds, 1) if seconds else 0.0,
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        * (1 if sys.platform == "darwin" else 1024),
         outcomes=dict(sorted(outcomes.items())),
     )

@@ -1,6 +1,6 @@
 """What one exchange contributes, binned: 64 bits that travel to the campaigns stage as one column.
 
-Stage 1 cannot score against a reference that lives in stage 3, so it sends bins and campaigns computes likelihood ratios.
+Stage 1 cannot score against a reference that lives in stage 3: it sends bins, campaigns computes likelihood ratios.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Stage 1, keyed by account: decode, validate, drop duplicates, update an account's models; sightings and signals out."""
+"""Stage 1, keyed by account: decode, validate, drop duplicates, learn; sightings and signals out."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from streams.config import Settings
 from streams.contracts.fingerprint import fingerprint
 from streams.contracts.hashing import hash32, hash64, partition_of
 from streams.contracts.packets import ENDED, IDLE, NO_TIME, RUNNING, Introduction
-from streams.contracts.request import Prompt, RequestEvent, Rejected, decode_request
+from streams.contracts.request import Prompt, Rejected, RequestEvent, decode_request
 from streams.errors import StateError
 from streams.operator import MARKER_KEY, Batch, Checkpoint, Record
 from streams.state import pack, seal, unpack, unseal
@@ -227,10 +227,9 @@ class AccountsOperator:
             return None
         self._captured = self._next_offset
         names = list(self._dirty)[:max_keys]
-        snapshots: list[tuple[bytes, bytes | None]] = []
-        for name in self._gone:
-            if name not in self._accounts:
-                snapshots.append((b"a" + name.encode(), None))
+        snapshots: list[tuple[bytes, bytes | None]] = [
+            (b"a" + name.encode(), None) for name in self._gone if name not in self._accounts
+        ]
         self._gone = []
         for name in names:
             snapshots.append((b"a" + name.encode(), pack(self._accounts[name].dump())))
@@ -258,7 +257,7 @@ class AccountsOperator:
                 marker = unpack(value, Marker)
             elif key[:1] == b"a":
                 name = key[1:].decode()
-                self._accounts[name] = Account.load(hash64(name.encode()), unpack(value, AccountState))
+                self._accounts[name] = Account.load(hash64(name.encode()), unpack(value, AccountState))  # type: ignore[arg-type]
             elif key[:1] == b"s" and key[1:2] in segments and key[2:].isdigit():
                 segments[key[1:2]][key] = unseal(value)
             else:
@@ -301,7 +300,7 @@ class AccountsOperator:
 
 
 def with_fingerprints(prompt: Prompt) -> tuple[Prompt, int, int]:
-    """Replace a prompt's text by its fingerprints (those that the gateway sent stand); also the head and tail hashes."""
+    """Replace a prompt's text by its fingerprints (those that the gateway sent stand); also head and tail hashes."""
     text = prompt.text or ""
     found = fingerprint(text)
     return (
@@ -311,9 +310,11 @@ def with_fingerprints(prompt: Prompt) -> tuple[Prompt, int, int]:
             system_hash=prompt.system_hash,
             chars=prompt.chars if prompt.chars is not None else found.chars,
             reasoning_elicitation=(
-                prompt.reasoning_elicitation if prompt.reasoning_elicitation is not None else found.reasoning_elicitation
+                prompt.reasoning_elicitation
+                if prompt.reasoning_elicitation is not None
+                else found.reasoning_elicitation
             ),
-            grading=prompt.grading if prompt.grading is not None else found.grading,
+            grading=_or(prompt.grading, found.grading),
             topic=prompt.topic or found.topic,
             language=prompt.language or found.language,
         ),
@@ -321,3 +322,6 @@ def with_fingerprints(prompt: Prompt) -> tuple[Prompt, int, int]:
         found.tail_hash,
     )
 
+
+def _or(sent: float | None, found: float) -> float:
+    return found if sent is None else sent

@@ -11,8 +11,25 @@ from streams.accounts.sightings import FIRST, KNOWN, FirstSightings
 from streams.accounts.tokens_of import COUNTRY, MODEL
 from streams.config import Settings
 from streams.contracts.packets import (
-    CLIENT, DEVICE, HEAD, MAIL, NEAR_HIGH, NEAR_LOW, NETWORK, NO_TIME, PAYMENT, RUNNING, SIGHTING, SIGNAL, SYSTEM, TAIL,
-    TEMPLATE, Introduction, Sightings, Signals, encode_packet,
+    CLIENT,
+    DEVICE,
+    HEAD,
+    MAIL,
+    NEAR_HIGH,
+    NEAR_LOW,
+    NETWORK,
+    NO_TIME,
+    PAYMENT,
+    RUNNING,
+    SIGHTING,
+    SIGNAL,
+    SYSTEM,
+    TAIL,
+    TEMPLATE,
+    Introduction,
+    Sightings,
+    Signals,
+    encode_packet,
 )  # fmt: skip
 from streams.contracts.request import RequestEvent
 from streams.operator import EVIDENCE, SIGHTINGS, Record
@@ -145,9 +162,7 @@ class Outbox:
         self._rows, self._infrastructure, self._content = [], [], []
         return self._packets(clock, status, sightings, signals, changed)
 
-    def _bins(
-        self, bits: Any, output: Any, input_: Any, elicitation: Any, grading: Any, gap: Any, seen: Any
-    ) -> Any:
+    def _bins(self, bits: Any, output: Any, input_: Any, elicitation: Any, grading: Any, gap: Any, seen: Any) -> Any:
         bins = np.array(bits, np.uint64)
         gaps = np.array(gap, np.int64)
         bins |= features.put("output", features.log2_bin(np.array(output, np.float64)))
@@ -166,10 +181,8 @@ class Outbox:
         bins |= features.put("new_template", seen[:, len(INFRASTRUCTURE)] == FIRST)
         return bins | features.put("new_near_prompt", seen[:, -2] == FIRST)
 
-    def _packets(
-        self, clock: PartitionClock, status: int, sightings: Any, signals: Any, changed: bool
-    ) -> list[Record]:
-        """An empty record goes out only if the watermark has passed a tick since the last one, or the status changed."""
+    def _packets(self, clock: PartitionClock, status: int, sightings: Any, signals: Any, changed: bool) -> list[Record]:
+        """An empty record goes out only if a tick is over since the last one, or the status changed."""
         out = []
         watermark, last_time = clock.watermark, clock.last_time
         tick = (watermark - 1) // self._tick_ms  # the last one that is over, as those below see it

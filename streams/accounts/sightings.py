@@ -1,7 +1,7 @@
 """Memory of first sightings: which account has shown which token, in packed arrays.
 
-An entry is 12 bytes in a hash table: the pair's hash and the time of its last sighting. A pair is seen again ("renewed")
-once per quarter of its life, so that live links do not expire below.
+An entry is 12 bytes in a hash table: the pair's hash and the time of its last sighting. A pair is seen again
+("renewed") once per quarter of its life, so that live links do not expire below.
 """
 
 from typing import Any
@@ -67,8 +67,9 @@ def _rehash(keys: Any, times: Any, new_keys: Any, new_times: Any, oldest_s: int)
 class FirstSightings:
     """Tell first sightings from known ones over one horizon.
 
-    An entry older than ``life_ms`` counts as never seen, whether or not it is still in the table. Reaching ``max_bytes``
-    forgets the older half early and is counted in ``evicted_early``: a token may then be reported as new once more.
+    An entry older than ``life_ms`` counts as never seen, whether or not it is still in the table. Reaching
+    ``max_bytes`` forgets the older half early and is counted in ``evicted_early``: a token may then be reported as new
+    once more.
     """
 
     def __init__(self, prefix: bytes, life_ms: int, max_bytes: int) -> None:

@@ -109,7 +109,7 @@ class Snapshot:
             elif kind == b"r":
                 chunks[number] = unpack(value, tuple[bytes, list[str]])
             elif kind == b"k":
-                tokens.append(SharedToken.load(unpack(value, TokenState)))
+                tokens.append(SharedToken.load(unpack(value, TokenState)))  # type: ignore[arg-type]
             elif kind == b"f":
                 state = unpack(value, FamilyState)
                 op.families.families[number] = state.family

@@ -12,8 +12,8 @@ from streams.contracts.packets import Introduction
 
 PLANS = ("unknown", "free", "edu", "individual", "team", "enterprise", "other")
 PLAN_CODES = {
-    "": 0, "free": 1, "trial": 1, "edu": 2, "education": 2, "student": 2, "pro": 3, "plus": 3, "individual": 3, "max": 3,
-    "payg": 3, "team": 4, "business": 4, "startup": 4, "enterprise": 5, "scale": 5,
+    "": 0, "free": 1, "trial": 1, "edu": 2, "education": 2, "student": 2, "pro": 3, "plus": 3, "individual": 3,
+    "max": 3, "payg": 3, "team": 4, "business": 4, "startup": 4, "enterprise": 5, "scale": 5,
 }  # fmt: skip
 CHUNK_ROWS = 512  # rows of one state record, about 130 KB
 

@@ -53,7 +53,7 @@ def load_adwin(values: object) -> ADWIN:
     stored = sequence(values, None, what)
     if len(stored) < 15:
         raise StateError("stored ADWIN is too short")
-    model: Any = ADWIN(  # type: ignore[no-untyped-call]
+    model: Any = ADWIN(
         real(stored[0], what, 1e-300, 1),
         count(stored[1], what, 1, _I32_MAX),
         count(stored[2], what, 2, _BUCKETS_MAX),

@@ -50,6 +50,6 @@ def dump_gaussian_scorer(model: Any) -> Dump:
 def load_gaussian_scorer(values: object) -> Any:
     """Rebuild from `dump_gaussian_scorer`; raises `StateError`."""
     grace_period, n, mean, squares = sequence(values, 4, "GaussianScorer")
-    model: Any = GaussianScorer(grace_period=count(grace_period, "GaussianScorer"))  # type: ignore[no-untyped-call]
+    model: Any = GaussianScorer(grace_period=count(grace_period, "GaussianScorer"))
     model.gaussian._var = load_var((1, n, mean, squares))
     return model

@@ -35,7 +35,7 @@ def _match(
     mask = buckets.size - 1
     count = 0
     for i in range(bucket.size):
-        slot = np.int64((bucket[i] ^ (bucket[i] >> np.uint64(32))) & np.uint64(mask))
+        slot: Any = np.int64((bucket[i] ^ (bucket[i] >> np.uint64(32))) & np.uint64(mask))
         held, free, best, nearest = 0, -1, -1, distance + 1
         # the nearest counts, then the smaller SimHash: the order of slots changes when the table grows
         while buckets[slot] != 0:
@@ -72,7 +72,7 @@ def _rehash(old: Any, new: Any, oldest_ms: int) -> int:
     for i in range(old[0].size):
         if old[0][i] == 0 or old[3][i] < oldest_ms:
             continue
-        slot = np.int64((old[0][i] ^ (old[0][i] >> np.uint64(32))) & np.uint64(mask))
+        slot: Any = np.int64((old[0][i] ^ (old[0][i] >> np.uint64(32))) & np.uint64(mask))
         while new[0][slot] != 0:
             slot = (slot + 1) & mask
         new[0][slot], new[1][slot], new[2][slot], new[3][slot] = old[0][i], old[1][i], old[2][i], old[3][i]

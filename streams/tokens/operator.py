@@ -9,7 +9,18 @@ import numpy as np
 from streams.config import Settings
 from streams.contracts.hashing import hash64
 from streams.contracts.packets import (
-    ENDED, IDLE, LINK, NEAR_LOW, NO_TIME, RUNNING, SIGHTING, TAIL, TEMPLATE, TICK_ITEMS_BITS, Links, decode_sightings,
+    ENDED,
+    IDLE,
+    LINK,
+    NEAR_LOW,
+    NO_TIME,
+    RUNNING,
+    SIGHTING,
+    TAIL,
+    TEMPLATE,
+    TICK_ITEMS_BITS,
+    Links,
+    decode_sightings,
     encode_packet,
 )  # fmt: skip
 from streams.errors import StateError

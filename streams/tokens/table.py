@@ -18,9 +18,9 @@ LINKED, RENEWED, COUNTED = 1, 2, 3  # what an item amounts to; 0: nothing
 
 
 @njit(cache=True)
-def _find(tokens: Any, token: Any) -> int:
+def _find(tokens: Any, token: Any) -> Any:
     mask = tokens.size - 1
-    slot = np.int64((token ^ (token >> np.uint64(31))) & np.uint64(mask))
+    slot: Any = np.int64((token ^ (token >> np.uint64(31))) & np.uint64(mask))
     while tokens[slot] != 0 and tokens[slot] != token:
         slot = (slot + 1) & mask
     return slot
