@@ -39,7 +39,7 @@ def demo(
     from rich.console import Console
 
     from streams.demo.lines import Lines
-    from streams.demo.run import TRAFFIC_S, private, run
+    from streams.demo.run import private, run
     from streams.demo.screen import Screen
     from streams.demo.state import State
     from streams.demo.traffic import Traffic
@@ -58,7 +58,7 @@ def demo(
         signal.signal(number, _interrupt)
     try:
         with view:
-            score = run(settings, given, state, view, traffic_s or TRAFFIC_S)
+            score = run(settings, given, state, view, traffic_s)
     except KeyboardInterrupt:
         click.echo("Interrupted. Everything that was started has been stopped.", err=True)
         sys.exit(INTERRUPTED)

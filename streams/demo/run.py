@@ -23,7 +23,8 @@ from streams.runtime.kafka_client import producer_config, reach
 from streams.runtime.kafka_jars import jars_dir, kafka_version
 from streams.runtime.topics import STAGES, create_topics, topic_specs
 
-TRAFFIC_S = 55.0  # with 12 s to start and 8 s to drain and stop on two cores: 75 s
+TRAFFIC_S, TRAFFIC_LEAST_S = 55.0, 30.0  # with 12 s to start and 8 s to drain and stop on two cores: 75 s
+TRAFFIC_ENDS_S = 76.0  # after the start: a slow start shortens the traffic, so that all of it takes 90 s at most
 READY_S = 60.0  # measured: 6 s
 STUCK_S = 30.0  # without any progress; measured: 5 s to drain, of which the idle rule takes 3
 STEP_S = 0.1  # how soon an alert is seen
@@ -46,9 +47,11 @@ class View(Protocol):
         """Time has passed."""
 
 
-def run(settings: Settings, given_cluster: bool, state: State, view: View, traffic_s: float) -> Score:
-    """Run the demo to its end and judge it; ``given_cluster`` uses the settings' cluster instead of starting Kafka.
+def run(settings: Settings, given_cluster: bool, state: State, view: View, traffic_s: float | None = None) -> Score:
+    """Run the demo to its end and judge it.
 
+    ``given_cluster`` uses the settings' cluster instead of starting Kafka; ``traffic_s`` is the wall time of the
+    traffic if the worker keeps up, None what suits a demo.
     Raises `StillwatchError` if anything that it needs fails. Everything it started is stopped on return and on raising.
     """
     stack = contextlib.ExitStack()
@@ -81,7 +84,7 @@ class _Run:
         self._state, self._view, self._stack = state, view, stack
         self._asked = 0.0
 
-    def whole(self, traffic_s: float) -> Score:
+    def whole(self, traffic_s: float | None) -> Score:
         """Start everything, let the traffic flow, wait until all of it has been judged, and say how it went."""
         state, traffic = self._state, self._state.traffic
         if not self._given:
@@ -94,7 +97,8 @@ class _Run:
         worker = self._start_worker()
         inbox = Inbox(self._settings)
         self._stack.callback(inbox.close)
-        self._flow(worker, inbox, traffic_s)
+        left_s = TRAFFIC_ENDS_S - state.elapsed_s
+        self._flow(worker, inbox, traffic_s or min(TRAFFIC_S, max(TRAFFIC_LEAST_S, left_s)))
         self._drain(worker, inbox)
         self._say("stopping the worker")
         code = worker.stop()

@@ -1,6 +1,6 @@
 """Show the demo live in a terminal, as large as it is."""
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.layout import Layout
 from rich.live import Live
 from rich.panel import Panel
@@ -16,7 +16,8 @@ from streams.demo.words import CAMPAIGN_COLUMNS, campaign_row, clock, plural, re
 REFRESH_HZ = 4  # measured: 8 ms a frame, 3 % of a core
 COLOURS = {"low": "cyan", "medium": "yellow", "high": "red", "critical": "bold red"}
 HEAD_LINES = 6
-CASE_LINES = 3  # one for what, two for why
+CASE_LINES = 3  # of the screen: its strongest reasons, one a line
+WIDE_COLUMNS = 100
 
 
 class Screen:
@@ -59,7 +60,7 @@ class Screen:
         layout.split_column(
             Layout(head(self._state), size=HEAD_LINES),
             Layout(case_panel(self._state, room // CASE_LINES), ratio=1, minimum_size=CASE_LINES),
-            Layout(campaign_panel(campaigns), size=below),
+            Layout(campaign_panel(campaigns, self._console.width < WIDE_COLUMNS), size=below),
         )
         return layout
 
@@ -129,21 +130,23 @@ def case_panel(state: State, room: int) -> Panel:
     return Panel(table, title=f"alerts as a consumer sees them: {named}{hidden}", title_align="left")
 
 
-def campaign_panel(campaigns: tuple[Outcome, ...]) -> Panel:
+def campaign_panel(campaigns: tuple[Outcome, ...], narrow: bool) -> Panel:
     """What really happens, which the detector does not know, against what was caught."""
     title = "the campaigns that really run (the detector is not told)"
-    return Panel(campaign_table(campaigns), title=title, title_align="left")
+    return Panel(campaign_table(campaigns, narrow), title=title, title_align="left")
 
 
-def campaign_table(campaigns: tuple[Outcome, ...]) -> Table:
-    """One row a campaign."""
+def campaign_table(campaigns: tuple[Outcome, ...], narrow: bool = False) -> Table:
+    """One row a campaign; a narrow table leaves out what the others tell."""
     table = Table(box=None, expand=True, header_style="bold", pad_edge=False)
-    for column in CAMPAIGN_COLUMNS:
-        table.add_column(column, justify="left" if column in ("campaign", "caught as") else "right", no_wrap=True)
+    shown = [i for i, column in enumerate(CAMPAIGN_COLUMNS) if not (narrow and column in ("accounts", "share"))]
+    for column in (CAMPAIGN_COLUMNS[i] for i in shown):
+        side: JustifyMethod = "left" if column in ("campaign", "caught as") else "right"
+        table.add_column(column.removesuffix(" before alert") if narrow else column, justify=side, no_wrap=True)
     for outcome in campaigns:
         style = "green" if outcome.caught else "red" if outcome.called else "yellow" if outcome.exchanges else "dim"
         row = campaign_row(outcome)
         if not outcome.caught and not outcome.called:
             row[-1] = "running" if outcome.exchanges else "not begun"
-        table.add_row(*row, style=style)
+        table.add_row(*(row[i] for i in shown), style=style)
     return table
