@@ -1,6 +1,8 @@
 """``stillwatch worker``: the stages on Kafka."""
 
 import importlib
+import signal
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -55,6 +57,7 @@ def worker(
 
     if metrics_port is not None:
         settings = msgspec.structs.replace(settings, health=msgspec.structs.replace(settings.health, port=metrics_port))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # nothing to lose yet; the worker takes it over
     make_operator = _factory(operators)
     configure()
     job = Worker(settings, stages, make_operator, instance, drain)

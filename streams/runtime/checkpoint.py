@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.config import Settings
 from streams.errors import BrokerError
@@ -19,6 +19,15 @@ from streams.runtime.topics import state_topic
 
 TRANSACTION_TIMEOUT_MS = 10_000  # a dead worker's open transaction holds the next restore up for so long
 CALL_TIMEOUT_S = 10.0
+LOST = frozenset(
+    {
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError._FENCED,
+    }
+)
 
 
 class Part(NamedTuple):
@@ -79,7 +88,13 @@ class StateWriter:
             self._producer.send_offsets_to_transaction(offsets, metadata, CALL_TIMEOUT_S)
             self._producer.commit_transaction(CALL_TIMEOUT_S)
         except KafkaException as error:
-            raise BrokerError(f"The checkpoint was refused: {error.args[0].str()} ({error.args[0].name()}).") from error
+            reason = error.args[0]
+            if reason.code() in LOST:
+                raise BrokerError(
+                    f"Its partitions or its name are another worker's by now ({reason.name()}): it was cut off for "
+                    "longer than kafka.session_timeout_s, or two workers have one --instance. Start it again."
+                ) from error
+            raise BrokerError(f"The checkpoint was refused: {reason.str()} ({reason.name()}).") from error
         return Written(sum(each.keys for each in written), sum(each.bytes for each in written))
 
     def _produce(self, part: Part) -> Written:
