@@ -73,8 +73,8 @@ class LocalBroker:
 
     ``port`` 0 takes a free one. ``data_dir`` None makes a temporary folder that is removed at the end; a given one is
     kept and used again by the next start. ``properties`` are added to server.properties, ``format_args`` to the
-    arguments of StorageTool. Unless it is started with ``detach``, the broker dies with this process, however that
-    ends: a watcher waits for the end of a pipe that only this process holds.
+    arguments of StorageTool, ``java_args`` to those of the broker's JVM. Unless it is started with ``detach``, the
+    broker dies with this process, however that ends: a watcher waits for the end of a pipe that only this one holds.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class LocalBroker:
         *,
         properties: Mapping[str, str] | None = None,
         format_args: Sequence[str] = (),
+        java_args: Sequence[str] = (),
         report: Callable[[str], None] = say,
     ) -> None:
         self._temporary = data_dir is None
@@ -92,6 +93,7 @@ class LocalBroker:
         self._any_port = port == 0
         self._extra = dict(properties or {})
         self._format_args = list(format_args)
+        self._java_args = list(java_args)
         self._report = report
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: Watcher | None = None
@@ -225,6 +227,7 @@ class LocalBroker:
             f"-Xmx{HEAP_MB}m",
             "-XX:+UseSerialGC",  # two cores are shared with the workers; G1's helper threads take their share
             "-XX:+ExitOnOutOfMemoryError",
+            *self._java_args,
             f"-Dlog4j2.configurationFile={log4j}",
             "-cp",
             f"{jars}/*",
