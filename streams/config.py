@@ -71,7 +71,7 @@ class Tokens(Struct, frozen=True, forbid_unknown_fields=True):
 class Campaigns(Struct, frozen=True, forbid_unknown_fields=True):
     """Stage 3."""
 
-    false_cases_per_day: Annotated[float, Meta(gt=0)] = 0.05  # the alert budget
+    false_cases_per_day: Annotated[float, Meta(gt=0)] = 0.02  # the alert budget
     close_after_ms: Positive = 24 * 3_600_000
 
 

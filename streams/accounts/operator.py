@@ -172,9 +172,9 @@ class AccountsOperator:
             infrastructure = hashes.infrastructure(event)
             self._introduce(account, event, offset, time, infrastructure[4])
             prompt = event.prompt
-            head = tail = 0
+            head = tail = exact = 0
             if prompt is not None and prompt.text is not None:
-                prompt, head, tail = with_fingerprints(prompt)
+                prompt, head, tail, exact = with_fingerprints(prompt)
                 event = msgspec.structs.replace(event, prompt=prompt)
             bits = account.vote(infrastructure[0], infrastructure[1])
             if count >= from_event:
@@ -186,7 +186,8 @@ class AccountsOperator:
                 bits |= 1 << 41
                 if bits >> 36 & 1:
                     self._count("drift", "page_hinkley")
-            outbox.add(offset, time, account, event, infrastructure, hashes.content(event), head, tail, gap_ms, bits)
+            content = hashes.content(event)
+            outbox.add(offset, time, account, event, infrastructure, content, head, tail, exact, gap_ms, bits)
         self._count("events", "accepted", n=accepted)
         if duplicates:
             self._count("events", "duplicate", n=duplicates)
@@ -299,29 +300,16 @@ class AccountsOperator:
         return values
 
 
-def with_fingerprints(prompt: Prompt) -> tuple[Prompt, int, int]:
-    """Replace a prompt's text by its fingerprints (those that the gateway sent stand); also head and tail hashes."""
+def with_fingerprints(prompt: Prompt) -> tuple[Prompt, int, int, int]:
+    """Replace a prompt's text by its fingerprints (those that the gateway sent stand).
+
+    Also returns the hashes of its head, of its tail, and of the whole text. What is too short to mean anything has none.
+    """
     text = prompt.text or ""
     found = fingerprint(text)
-    return (
-        Prompt(
-            simhash=prompt.simhash or f"{found.simhash:016x}",
-            template_hash=prompt.template_hash or f"{found.template_hash:016x}",
-            system_hash=prompt.system_hash,
-            chars=prompt.chars if prompt.chars is not None else found.chars,
-            reasoning_elicitation=(
-                prompt.reasoning_elicitation
-                if prompt.reasoning_elicitation is not None
-                else found.reasoning_elicitation
-            ),
-            grading=_or(prompt.grading, found.grading),
-            topic=prompt.topic or found.topic,
-            language=prompt.language or found.language,
-        ),
-        found.head_hash,
-        found.tail_hash,
-    )
-
-
-def _or(sent: float | None, found: float) -> float:
-    return found if sent is None else sent
+    whole = found.as_prompt()
+    sent = {
+        name: value for name in Prompt.__struct_fields__ if name != "text" and (value := getattr(prompt, name)) is not None
+    }
+    exact = hash64(text.encode("utf-8", "surrogatepass"))
+    return msgspec.structs.replace(whole, **sent), found.head_hash, found.tail_hash, exact

@@ -82,6 +82,7 @@ class Outbox:
         content: tuple[int, int, int],
         head: int,
         tail: int,
+        exact: int,
         gap_ms: int,
         bits: int,
     ) -> None:
@@ -105,7 +106,7 @@ class Outbox:
             bits |= 1 << 26
         self._rows.append(
             (offset, time, account.hash, account.count, event.output_tokens, event.input_tokens, content[2], bits,
-             elicitation, grading, gap_ms)
+             elicitation, grading, gap_ms, exact)
         )  # fmt: skip
         self._infrastructure.append(infrastructure)
         self._content.append((content[0], content[1], head, tail))
@@ -115,7 +116,7 @@ class Outbox:
         changed, self._status = status != self._status, status
         if not self._rows:
             return self._packets(clock, status, np.empty(0, SIGHTING), np.empty(0, SIGNAL), changed)
-        offset, time, account, count, output, input_, simhash, bits, elicitation, grading, gap = zip(
+        offset, time, account, count, output, input_, simhash, bits, elicitation, grading, gap, exact = zip(
             *self._rows, strict=True
         )
         offsets, times = np.array(offset, np.int64), np.array(time, np.int64)
@@ -144,7 +145,8 @@ class Outbox:
         signals = np.empty(offsets.size, SIGNAL)
         signals["offset"], signals["time"], signals["account"], signals["count"] = offsets, times, accounts, counts
         signals["output_tokens"] = np.minimum(np.array(output, np.float64), 2**32 - 1).astype(np.uint32)
-        signals["content"] = contents
+        whole = np.array(exact, np.uint64)
+        signals["content"] = np.where(whole != 0, whole, contents)
         for i, name in enumerate(("template", "system", "head", "tail")):
             signals[name] = tokens[:, len(INFRASTRUCTURE) + i]
         signals["bins"] = self._bins(bits, output, input_, elicitation, grading, gap, seen)

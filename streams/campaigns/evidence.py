@@ -21,7 +21,8 @@ from streams.contracts.packets import DEVICE, KIND_NAMES, NETWORK, PAYMENT, SYST
 
 AXES = ("volume", "structure", "focus", "coordination", "identity", "benign")
 MEMBERS_MIN = 3
-OWNERS_WEIGHT = 1.6  # nats per e-fold of owners: benign shared templates thin out like n**-1.6
+POOLED_SHARE = 0.5
+OWNERS_WEIGHT = 1.5  # nats per e-fold of owners: benign shared templates thin out like n**-1.6
 OWNERS_MAX = 6.5
 PURPOSE_MAX = 4.0
 DAY_MS = 86_400_000
@@ -72,6 +73,8 @@ def _structure(group: Group, owners: int) -> list[Evidence]:
     shared = min(OWNERS_MAX, OWNERS_WEIGHT * math.log(max(1.0, owners / 2))) * weight
     workers = int(np.count_nonzero(group.fresh >= 3))
     work = 2.0 * workers / len(group) * ramp(workers, 2, 12)
+    if all(token.kind == SYSTEM for token in group.tokens):
+        work = 0.0  # wrapping new content is what an app's system prompt is for
     return [
         evidence(
             "I1", shared, owners, 2,
@@ -83,6 +86,7 @@ def _structure(group: Group, owners: int) -> list[Evidence]:
 
 def _focus(group: Group, reference: Reference) -> list[Evidence]:
     out = []
+    shares = []
     for indicator, name, known, what in (
         ("I4", "elicit", "elicit_known", "ask for the model's reasoning"),
         ("I8", "grading", "grading_known", "use the model as a grader"),
@@ -91,14 +95,19 @@ def _focus(group: Group, reference: Reference) -> list[Evidence]:
         seen = sum(getattr(token, known) for token in group.tokens)
         if not seen:
             continue
-        share, base = asked / seen, reference.rate("elicit" if name == "elicit" else "grading")
-        strength = min(PURPOSE_MAX, -math.log(base))
-        value = strength * ramp(share, 0.3, 0.8) * ramp(seen, 0, 8) - 0.5 * ramp(0.1 - share, 0, 0.1)
+        share, base = asked / seen, reference.rate(name)
+        shares.append(share)
+        value = min(PURPOSE_MAX, -math.log(base)) * ramp(share, 0.3, 0.8) * ramp(seen, 0, 8)
         out.append(evidence(indicator, value, round(share, 4), round(base, 4), f"{share:.0%} of its prompts {what}"))
+    if shares and max(shares) < 0.2:
+        value = -1.2 * ramp(0.2 - max(shares), 0, 0.2)
+        out.append(
+            evidence("benign.no_purpose", value, round(max(shares), 4), 0.2, "neither asks for reasoning nor grades answers")
+        )
     purity = float(np.median(group.purity))
     out.append(
         evidence(
-            "I3", 2.0 * ramp(purity, 0.15, 0.6) - 1.0 * ramp(0.05 - purity, 0, 0.05), round(purity, 4), 0.05,
+            "I3", 2.0 * ramp(purity, 0.2, 0.8) - 1.0 * ramp(0.05 - purity, 0, 0.05), round(purity, 4), 0.05,
             f"half of the accounts spend {purity:.0%} or more of their traffic on it",
         )
     )  # fmt: skip
@@ -127,7 +136,7 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
     if models is not None:
         if (index := models.steadiness()) is not None:
             # a thin flow looks even whatever it is, so evenness counts from two exchanges a minute on
-            value = ramp(3.0 - index, 0, 2.0) * ramp(models.volume(), 1, 4) - 0.5 * ramp(index - 6.0, 0, 10.0)
+            value = 0.5 * ramp(3.0 - index, 0, 2.0) * ramp(models.volume(), 1, 4) - 0.5 * ramp(index - 6.0, 0, 10.0)
             out.append(
                 evidence("I10", value, round(index, 6), 6.0, f"exchanges a minute: dispersion {index:.1f} (1: a metronome)")
             )
@@ -149,20 +158,24 @@ def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
     tokens = group.infrastructure()
     largest = owners.most_common(1)[0][1] / n
     unrelated = 1.0 - ramp(largest, 0.3, 0.7)
-    for indicator, kinds, most, what in (
-        ("I11", (PAYMENT, DEVICE), 3.0, "a card or device"),
-        ("I12", (NETWORK,), 2.0, "a network that few others use"),
+    paid = {row for shared, rows in tokens.values() if shared.kind in (PAYMENT, DEVICE) for row in rows}
+    pooled = {row for _, rows in group.pools() if len(rows) >= MEMBERS_MIN for row in rows}
+    for indicator, rows, most, what in (
+        ("I11", paid, 3.0, "share a card or device"),
+        ("I12", pooled, 2.0, "share a pool of networks, cards and devices"),
     ):
-        rows = {row for shared, rows in tokens.values() if shared.kind in kinds for row in rows}
         share = len(rows) / n
         value = most * ramp(share, 0.1, 0.6) * unrelated
-        out.append(evidence(indicator, value, round(share, 4), 0.05, f"{share:.0%} share {what} with another of the group"))
+        out.append(evidence(indicator, value, round(share, 4), 0.05, f"{share:.0%} {what} with others of the group"))
+    linked = {row for shared, rows in tokens.values() for row in rows}
+    if n >= 8 and len(linked) < 0.1 * n:
+        out.append(evidence("benign.apart", -1.0, round(len(linked) / n, 4), 0.1, "hardly any infrastructure in common"))
     created = group.rows["created"]
     known = created > 0
     if int(known.sum()) >= 5:
         ages = (now - created[known]) / DAY_MS
         young = float((ages < 45).mean())
-        value = 1.2 * ramp(young, 0.5, 0.9) - 0.6 * ramp(0.15 - young, 0.0, 0.15)
+        value = 1.2 * ramp(young, 0.5, 0.9) - 0.75 * ramp(0.3 - young, 0.0, 0.3)
         out.append(evidence("I19", value, round(young, 4), 0.3, f"{young:.0%} of the accounts are younger than 45 days"))
     return out
 
@@ -175,6 +188,10 @@ def _benign(group: Group, owners: Any, n: int) -> list[Evidence]:
         name = "organisation" if kind == "org" else "private mail domain"
         value = -7.0 * ramp(share, 0.3, 0.6)
         out.append(evidence("benign.organisation", value, round(share, 4), 0.3, f"{share:.0%} belong to one {name}"))
+    widest = max((len(rows) for shared, rows in group.infrastructure().values() if shared.kind == NETWORK), default=0) / n
+    if n >= 5 and widest > 0.3:
+        value = -4.0 * ramp(widest, 0.3, 0.7)
+        out.append(evidence("benign.site", value, round(widest, 4), 0.3, f"{widest:.0%} come from one network: one site"))
     edu = float((group.rows["plan"] == 2).mean())
     spread = diversity(group)
     if edu > 0.4 and spread < 0.3:
@@ -216,5 +233,15 @@ def total(items: list[Evidence]) -> float:
 
 
 def named(group: Group) -> Any:
-    """Mask of the accounts to name: who really uses what is shared, not who passed by."""
-    return ((group.uses >= 2) & (group.purity >= 0.05)) | (group.purity >= 0.5)
+    """Mask of the accounts to name: who really uses what is shared, not who passed by or copied a public text.
+
+    Where most of a group sits in pools, an account outside of them needs more than copies in common.
+    """
+    uses = (group.solid >= 2) & (group.purity >= 0.05)
+    mask = uses | ((group.solid >= 1) & (group.purity >= 0.5)) | ((group.shown >= 3) & (group.purity >= 0.1))
+    if int(mask.sum()) < MEMBERS_MIN:
+        return mask
+    pooled = {row for _, rows in group.take(mask).pools() if len(rows) >= MEMBERS_MIN for row in rows}
+    if len(pooled) >= POOLED_SHARE * int(mask.sum()):
+        mask &= np.isin(group.at, list(pooled)) | uses
+    return mask

@@ -13,6 +13,7 @@ from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL
 
 PURPOSE_SHARE = 0.5  # of a token's exchanges: half of them ask for reasoning, or grade
 WORKERS = 3  # accounts that wrap new content in a template, to make it telling
+WORKERS_SHARE = 0.3  # of all that show it: a short phrase is worked with by a few of its many users
 WORK_USES = 3  # uses with new content that make an account a worker
 COMMON_MIN = 2  # one account in common may be a bystander
 # Accounts in common, of the smaller token's accounts: little for two templates with a purpose, since a campaign's
@@ -22,6 +23,7 @@ COMMON_PURPOSE, COMMON_WORK, COMMON_COPIES = 0.05, 0.3, 0.5
 # A prompt's opening or closing words mean little alone: they must carry traffic that no template explains.
 PHRASES = (HEAD, TAIL)
 PHRASE_EXCHANGES, PHRASE_WORKERS, PHRASE_WORK = 8, 5, 0.6
+SOLID_CONTENTS = 3  # different contents from which a token is no copy of one text
 TOKENS_PER_ACCOUNT = 64  # of an account's telling tokens, the newest are compared
 
 
@@ -43,6 +45,7 @@ class Member(Struct):
     uses: int
     fresh: int  # uses with content that was new
     tokens: int
+    solid: int = 0  # uses of tokens that carry different contents: no copy of one public text
 
 
 class Families:
@@ -72,7 +75,7 @@ class Families:
         fresh = [member[3] for member in shared.members.values() if member[3] >= WORK_USES]
         if phrase:
             return len(fresh) >= PHRASE_WORKERS and sum(fresh) >= PHRASE_WORK * shared.exchanges
-        return len(fresh) >= WORKERS
+        return len(fresh) >= max(WORKERS, WORKERS_SHARE * len(shared.members))
 
     def _alike(self, one: int, two: int, common: int) -> bool:
         """Tell whether two telling tokens with so many accounts in common belong together."""
@@ -84,7 +87,7 @@ class Families:
         sizes = (t.regulars if t.kind in PHRASES else len(t.members) for t in (a, b))
         smaller, larger = sorted(sizes)
         phrases = a.kind in PHRASES or b.kind in PHRASES
-        if phrases or min(len(a.contents), len(b.contents)) < 3:
+        if phrases or min(len(a.contents), len(b.contents)) < SOLID_CONTENTS:
             return common >= COMMON_COPIES * larger
         purpose = all(max(token.elicitation, token.judging) >= PURPOSE_SHARE for token in (a, b))
         return common >= (COMMON_PURPOSE if purpose else COMMON_WORK) * smaller
@@ -143,27 +146,29 @@ class Families:
     def members(self, family: Family) -> dict[int, Member]:
         """Account row -> its use of the family's tokens; an exchange that shows several kinds counts once."""
         out: dict[int, Member] = {}
-        by_kind: dict[int, dict[int, list[int]]] = {}
+        by_kind: dict[int, dict[int, Member]] = {}
         for token in family.tokens:
             if (shared := self._shared.tokens.get(token)) is None:
                 continue
             kind = by_kind.setdefault(shared.kind, {})
+            solid = len(shared.contents) >= SOLID_CONTENTS
             for row, (first, last, uses, fresh) in shared.members.items():
                 if (seen := kind.get(row)) is None:
-                    kind[row] = [first, last, uses, fresh, 1]
+                    kind[row] = Member(first, last, uses, fresh, uses > 0, uses if solid else 0)
                 else:
-                    seen[0], seen[1] = min(seen[0], first), max(seen[1], last)
-                    seen[2] += uses
-                    seen[3] += fresh
-                    seen[4] += 1
+                    seen.first, seen.last = min(seen.first, first), max(seen.last, last)
+                    seen.uses += uses
+                    seen.fresh += fresh
+                    seen.tokens += uses > 0
+                    seen.solid += uses if solid else 0
         for kind in by_kind.values():
-            for row, (first, last, uses, fresh, tokens) in kind.items():
+            for row, found in kind.items():
                 if (member := out.get(row)) is None:
-                    out[row] = Member(first, last, uses, fresh, tokens)
+                    out[row] = found
                 else:
-                    member.first, member.last = min(member.first, first), max(member.last, last)
-                    member.uses, member.fresh = max(member.uses, uses), max(member.fresh, fresh)
-                    member.tokens += tokens
+                    member.first, member.last = min(member.first, found.first), max(member.last, found.last)
+                    member.uses, member.fresh = max(member.uses, found.uses), max(member.fresh, found.fresh)
+                    member.tokens, member.solid = max(member.tokens, found.tokens), max(member.solid, found.solid)
         return out
 
     def forget(self, changed: list[SharedToken]) -> None:

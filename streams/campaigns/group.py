@@ -35,6 +35,8 @@ class Group:
         self.fresh = np.array([m.fresh for m in used], np.int64)
         self.first = np.array([m.first for m in used], np.int64)
         self.last = np.array([m.last for m in used], np.int64)
+        self.shown = np.array([m.tokens for m in used], np.int64)
+        self.solid = np.array([m.solid for m in used], np.int64)
         self.exchanges = self.rows["exchanges"].astype(np.int64)
         self.purity = self.uses / np.maximum(1, self.exchanges)
 
@@ -45,7 +47,7 @@ class Group:
         """The part of the group where ``mask`` holds."""
         part = Group.__new__(Group)
         part.table, part.shared, part.tokens, part.now = self.table, self.shared, self.tokens, self.now
-        for name in ("at", "rows", "uses", "fresh", "first", "last", "exchanges", "purity"):
+        for name in ("at", "rows", "uses", "fresh", "first", "last", "shown", "solid", "exchanges", "purity"):
             setattr(part, name, getattr(self, name)[mask])
         return part
 

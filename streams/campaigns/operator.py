@@ -373,7 +373,7 @@ class CampaignsOperator:
             watch = self.watches.get(row)
             if watch is None:
                 watch = self.watches[row] = watches.watch(row, self.table.rows[row], now)
-            watch.add(int(signals["time"][i]), bits)
+            watch.add(int(signals["time"][i]), bits, self.table.rows[row])
             self._snapshot.dirty_watches[row] = None
             items = watch.weigh()
             limit = self.limit

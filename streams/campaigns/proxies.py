@@ -56,6 +56,9 @@ def pools(
                     member.uses += use[2]
                     member.fresh += use[3]
                     member.tokens += 1
-        if len(members) >= POOL_MIN:
-            out.append((founder, Group(table, shared, members, inside, now)))
+        group = Group(table, shared, members, inside, now)
+        # one text in common may be a public one
+        group = group.take(((group.shown >= 2) | (group.uses >= 3)) & (group.purity >= 0.05))
+        if len(group) >= POOL_MIN:
+            out.append((founder, group))
     return out

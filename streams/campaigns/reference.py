@@ -111,9 +111,13 @@ class Reference:
         self.changed = False
 
     def rate(self, purpose: str) -> float:
-        """Share of benign groups with this purpose."""
-        beta = self.rates[purpose]
-        return float(beta.alpha / (beta.alpha + beta.beta))
+        """Share of benign groups with this purpose: learned, but within a factor of two of what it began with.
+
+        What stays below the threshold is not thereby benign, so nobody may teach the reference that all groups do it.
+        """
+        beta, (a, b) = self.rates[purpose], PRIOR[purpose]
+        prior = a / (a + b)
+        return float(min(2 * prior, max(prior / 2, beta.alpha / (beta.alpha + beta.beta))))
 
     def learn_group(self, elicit: bool, grading: bool) -> None:
         """Learn one group that stayed clean."""

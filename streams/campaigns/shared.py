@@ -192,7 +192,7 @@ class SharedTokens:
                     del place[row]
             if gone:
                 self.dirty[shared.token] = None
-                if shared.kind >= TEMPLATE:
+                if shared.family:
                     changed.append(shared)
             if shared.last < before:
                 del self.tokens[shared.token]

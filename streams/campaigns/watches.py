@@ -44,15 +44,16 @@ class Watch(Struct, array_like=True):
     surprise: int = 0  # deviations of the gaps in the run
     sizes: int = 0  # deviations of the sizes since the start
 
-    def add(self, time: int, bins: int) -> None:
-        """Take in an exchange."""
+    def add(self, time: int, bins: int, account: Any) -> None:
+        """Take in an exchange; ``account`` is the row of the table, which holds it already."""
         for bit in _NEW.values():
             self.new |= bins & bit
         self.networks += bool(bins & _NEW["new_network"])
         self.changes += bins >> _SHIFT["rate_change"] & 1
         if bins >> _SHIFT["other_network"] & bins >> _SHIFT["other_client"] & 1:
             if time - self.run_last > RUN_PAUSE_MS:
-                self.run_start, self.run, self.surprise = time, 0, 0
+                self.run_start, self.run, self.surprise, self.sizes = time, 0, 0, 0
+                self.before, self.rate, self.trust = past(account, time)
             self.run_last = time
             self.run += 1
             self.surprise += max(0, (bins >> _SHIFT["rate_surprise"] & 7) - 1)
@@ -62,7 +63,7 @@ class Watch(Struct, array_like=True):
     def weigh(self) -> list[Evidence]:
         """Evidence of a stolen credential, in nats. No kind of reason is enough by itself, nor are two."""
         items = []
-        for name, nats in (("new_network", 0.8), ("new_client", 0.8), ("new_model", 1.2), ("new_country", 0.8)):
+        for name, nats in (("new_network", 0.8), ("new_client", 0.8), ("new_model", 1.5), ("new_country", 0.8)):
             if self.new & _NEW[name]:
                 what = name.removeprefix("new_")
                 items.append(evidence("I28", nats * self.trust, what, 0, f"a {what} that this account never used before"))
@@ -74,20 +75,25 @@ class Watch(Struct, array_like=True):
         )
         for indicator, value, nats, most, what in (
             ("I19", float(self.surprise), 0.25, 1.5, "deviations that its gaps are shorter than ever (summed)"),
-            ("I21", float(self.sizes), 0.35, 3.5, "deviations that it is larger than ever (summed)"),
+            ("I21", float(self.sizes), 0.42, 4.2, "deviations that it is larger than ever (summed)"),
             ("I10", float(self.changes), 0.5, 0.5, "lasting changes of its rate (Page-Hinkley)"),
-            ("I12", float(max(0, self.networks - 1)), 1.0, 3.0, "further networks never used before"),
+            ("I12", float(max(0, self.networks - 1)), 1.2, 3.6, "further networks never used before"),
         ):
             items.append(evidence(indicator, min(most, nats * value) * self.trust, value, 0, what))
         return [item for item in items if item.contribution]
 
 
-def watch(row: int, account: Any, now: int) -> Watch:
-    """Begin to watch an account (its row of the table, which holds the present exchange already)."""
+def past(account: Any, now: int) -> tuple[int, float, float]:
+    """Exchanges before now, their rate per minute, and how far they can be relied on (0..1)."""
     n = max(1, int(account["exchanges"]) - 1)
     minutes = max(60.0, (now - int(account["first"])) / 60_000)
-    trust = ramp(n, 4, 16) * ramp(minutes, 30, 120) * (1.0 - ramp(churn(account), 0.02, 0.12))
-    return Watch(row, now, n, n / minutes, trust)
+    trust = ramp(n, 4, 12) * ramp(minutes, 30, 120) * (1.0 - ramp(churn(account), 0.12, 0.35))
+    return n, n / minutes, trust
+
+
+def watch(row: int, account: Any, now: int) -> Watch:
+    """Begin to watch an account (its row of the table, which holds the present exchange already)."""
+    return Watch(row, now, *past(account, now))
 
 
 def churn(row: Any) -> float:

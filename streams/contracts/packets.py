@@ -48,7 +48,7 @@ SIGNAL = np.dtype(
         ("system", "<u8"),
         ("head", "<u8"),
         ("tail", "<u8"),
-        ("content", "<u8"),  # SimHash, 0: not known
+        ("content", "<u8"),  # hash of the text, or else its SimHash, 0: not known
         ("bins", "<u8"),  # see streams.accounts.features
     ]
 )
