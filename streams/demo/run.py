@@ -31,6 +31,7 @@ STEP_S = 0.1  # how soon an alert is seen
 ASK_S = 1.0  # the worker brings its figures up to date once a second
 EASE_FROM_S, EASE_TO_S, SLOWEST = 4.0, 8.0, 0.1  # 2 to 2.5 s behind is what asking once a second sees at the least
 IDLE_AFTER_S = 3  # wall time; the traffic of a partition never pauses so long, and the last tick need not wait for 10
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 QUICK_JAVA = "-XX:TieredStopAtLevel=1"  # measured: 19 core-seconds in a demo instead of 27; it ends before C2 pays
 SKEW_MAX_MS = 600_000  # at hundreds of times the clock, partitions are minutes apart within a batch
 
@@ -236,7 +237,7 @@ def _remove_topics(settings: Settings) -> None:
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Let a second Ctrl-C pass while things are being stopped."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
     try:
         yield
     finally:
