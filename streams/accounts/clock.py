@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from streams.config import Time
+from streams.contracts.hashing import hash64
 from streams.contracts.packets import NO_TIME
 
 CONFIRM_EVENTS = 3  # so many in a row confirm a time far ahead if they come from two accounts or more
@@ -47,13 +50,30 @@ class PartitionClock:
             self.watermark = max(self.watermark, min(time for _, time in self.run))
             self.run.clear()
 
-    def effective(self, times: Sequence[int], accounts: Sequence[int]) -> list[int]:
-        """Take in events in order of offset (ms; accounts as hashes) and return their effective times, ms."""
+    def effective(self, times: Sequence[int], accounts: Sequence[str]) -> list[int]:
+        """Take in events in order of offset (ms, account ids) and return their effective times, ms."""
+        if not times:
+            return []
+        event = np.array(times, np.int64)
+        before = np.empty_like(event)  # the watermark before each event, if none is far ahead
+        before[0] = self.watermark
+        np.maximum.accumulate(np.maximum(event[:-1] - self._lateness_ms, self.watermark), out=before[1:])
+        if int((event - before).max()) > self._far_ms:
+            return self._one_by_one(times, accounts)
+        self.run.clear()
+        self.late += int(np.count_nonzero(event < before))
+        self.watermark = max(int(before[-1]), int(event[-1]) - self._lateness_ms)
+        effective: list[int] = np.maximum(event, before).tolist()
+        self.last_time = max(self.last_time, max(effective))
+        return effective
+
+    def _one_by_one(self, times: Sequence[int], accounts: Sequence[str]) -> list[int]:
         watermark, lateness = self.watermark, self._lateness_ms
         limit = watermark + self._far_ms
         out = []
-        for time, account in zip(times, accounts, strict=True):
+        for time, name in zip(times, accounts, strict=True):
             if time > limit:
+                account = hash64(name.encode())
                 self.run.append((account, time))
                 self.far += 1
                 if self._confirmed(account):

@@ -66,10 +66,9 @@ def share_bin(values: Any) -> Any:
     return np.where(values < 0, 0, np.minimum(1 + (values * 4).astype(np.int64), 4))
 
 
-def outcome(status: int, refused: bool) -> int:
-    """Class of an exchange: answered, refused, throttled or failed."""
-    if refused:
-        return REFUSED
-    if 200 <= status < 300:
-        return ANSWERED
-    return THROTTLED if status == 429 else REFUSED if status in (403, 451) else FAILED
+def outcomes(status: Any, refused: Any) -> Any:
+    """Class of each exchange: answered, refused, throttled or failed."""
+    answered = (status >= 200) & (status < 300)
+    forbidden = (status == 403) | (status == 451)
+    found = np.where(answered, ANSWERED, np.where(status == 429, THROTTLED, np.where(forbidden, REFUSED, FAILED)))
+    return np.where(refused, REFUSED, found)

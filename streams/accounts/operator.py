@@ -1,28 +1,51 @@
 """Stage 1, keyed by account: decode, validate, drop duplicates, learn; sightings and signals out."""
 
 from collections import deque
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from streams.accounts.account import Account, AccountModels, AccountState
 from streams.accounts.clock import PartitionClock
+from streams.accounts.columns import ORGANISATION, Tokens, columns
 from streams.accounts.dead_letters import dead_letter
 from streams.accounts.outbox import Outbox
 from streams.accounts.sightings import FirstSightings
-from streams.accounts.tokens_of import TokenHashes
 from streams.config import Settings
-from streams.contracts.fingerprint import fingerprint
 from streams.contracts.hashing import hash32, hash64, partition_of
 from streams.contracts.packets import ENDED, IDLE, NO_TIME, RUNNING, Introduction
-from streams.contracts.request import Prompt, Rejected, RequestEvent, decode_request
+from streams.contracts.request import Rejected, RequestEvent, decode_request
 from streams.errors import StateError
 from streams.operator import MARKER_KEY, Batch, Checkpoint, Record
 from streams.state import pack, seal, unpack, unseal
 
-Item = tuple[int, bytes | None, RequestEvent, int]  # offset, key, event, hash of the account
+PLAN_CHARS = 32  # of a plan's name are kept
+
+
+class Items(NamedTuple):
+    """Usable records of a batch, as columns."""
+
+    offsets: Sequence[int]
+    keys: Sequence[bytes | None]
+    events: Sequence[RequestEvent]
+
+    @property
+    def account_id(self) -> list[str]:
+        """Of each event."""
+        return [event.account_id for event in self.events]
+
+    def part(self, start: int, stop: int | None) -> "Items":
+        """Cut out some."""
+        return Items(self.offsets[start:stop], self.keys[start:stop], self.events[start:stop])
+
+    def and_(self, more: "Items") -> "Items":
+        """Append others."""
+        return Items([*self.offsets, *more.offsets], [*self.keys, *more.keys], [*self.events, *more.events])
+
+
+NOTHING = Items([], [], [])
 
 
 class Marker(msgspec.Struct, array_like=True):
@@ -41,22 +64,24 @@ class AccountsOperator:
 
     stage = "accounts"
 
-    def __init__(self, settings: Settings, partition: int) -> None:
+    def __init__(self, settings: Settings, partition: int, durable: bool = True) -> None:
+        """Make an operator; one that is not ``durable`` keeps nothing for checkpoints and takes none."""
         self.partition = partition
         self.counters: dict[tuple[str, ...], int] = {}
         self._settings = settings
         self._limits = settings.accounts
         self._clock = PartitionClock(settings.time)
-        self._hashes = TokenHashes()
+        self._durable = durable
+        self._tokens = Tokens()
         self._accounts: dict[str, Account] = {}
         half = self._limits.first_sightings_max_bytes // 4
         self._memories = {
-            b"i": FirstSightings(b"si", self._limits.infrastructure_ttl_ms, half),
-            b"c": FirstSightings(b"sc", self._limits.content_ttl_ms, 2 * half),
-            b"n": FirstSightings(b"sn", self._limits.near_prompt_ttl_ms, half),
+            b"i": FirstSightings(b"si", self._limits.infrastructure_ttl_ms, half, durable),
+            b"c": FirstSightings(b"sc", self._limits.content_ttl_ms, 2 * half, durable),
+            b"n": FirstSightings(b"sn", self._limits.near_prompt_ttl_ms, half, durable),
         }
         self._outbox = Outbox(settings, partition, self._memories)
-        self._held: list[Item] = []  # before there is a watermark
+        self._held = NOTHING  # before there is a watermark
         self._next_offset = 0
         self._dirty: dict[str, int] = {}  # account id -> offset that made it dirty, in that order
         self._gone: list[str] = []  # evicted since the last checkpoint
@@ -75,23 +100,32 @@ class AccountsOperator:
 
     def on_batch(self, batch: Batch) -> list[Record]:
         """Take in records of the request topic; returns sightings, signals and dead letters."""
-        out: list[Record] = []
-        items: list[Item] = []
         max_bytes = self._limits.max_event_bytes
-        for offset, key, value in zip(batch.offsets, batch.keys, batch.values, strict=True):
-            event = decode_request(value, max_bytes)
-            if isinstance(event, Rejected):
-                self._count("events", "dead_letter")
-                self._count("dead_letters", event.reason)
-                out.append(dead_letter(self._settings, batch.partition, offset, key, value, event.reason))
-                continue
-            for name in event.faults:
-                self._count("field_faults", name)
-            items.append((offset, key, event, hash64(event.account_id.encode())))
+        decoded = [decode_request(value, max_bytes) for value in batch.values]
+        items = Items(batch.offsets, batch.keys, decoded)  # type: ignore[arg-type]
+        out: list[Record] = []
+        if Rejected in set(map(type, decoded)):
+            out, items = self._reject(batch, decoded)
+        for event in items.events:
+            if event.faults:
+                for name in event.faults:
+                    self._count("field_faults", name)
         if batch.offsets:
             self._next_offset = batch.offsets[-1] + 1
         self._finished = False
         return out + self._take(items)
+
+    def _reject(self, batch: Batch, decoded: list[RequestEvent | Rejected]) -> tuple[list[Record], Items]:
+        out, kept = [], []
+        for i, (offset, event) in enumerate(zip(batch.offsets, decoded, strict=True)):
+            if isinstance(event, Rejected):
+                self._count("events", "dead_letter")
+                self._count("dead_letters", event.reason)
+                place = (batch.partition, offset, batch.keys[i], batch.values[i])
+                out.append(dead_letter(self._settings, *place, event.reason))
+            else:
+                kept.append((offset, batch.keys[i], event))
+        return out, Items(*map(list, zip(*kept, strict=True))) if kept else NOTHING
 
     def on_idle(self) -> list[Record]:
         """Let the stages below go on without this partition."""
@@ -106,107 +140,138 @@ class AccountsOperator:
         out = []
         if self._clock.watermark == NO_TIME:
             self._clock.confirm()
-            out = self._take([])
+            out = self._take(NOTHING)
         return out + self._outbox.flush(self._clock, status)
 
-    def _take(self, items: list[Item]) -> list[Record]:
+    def _take(self, items: Items) -> list[Record]:
         clock = self._clock
-        if clock.watermark == NO_TIME:
-            for i, item in enumerate(items):
-                self._held.append(item)
-                if clock.begin(item[2].event_time, item[3]):
-                    items = items[i + 1 :]
+        if clock.watermark == NO_TIME or self._held.events:
+            held = self._held.and_(items)
+            begin = len(self._held.events)
+            for event in items.events:
+                if clock.watermark != NO_TIME:
                     break
-            else:
+                clock.begin(event.event_time, hash64(event.account_id.encode()))
+                begin += 1
+            if clock.watermark == NO_TIME:
+                self._held = held
                 return []
-        if self._held:
-            held, self._held = self._held, []
-            self._cuts.append((held[0][0], PartitionClock(self._settings.time).dump()))
-            self._events(held, clock.first_times([item[2].event_time for item in held]))
-        if items:
-            self._cuts.append((items[0][0], clock.dump()))
-            late, far = clock.late, clock.far
-            times = clock.effective([item[2].event_time for item in items], [item[3] for item in items])
-            if clock.late > late:
-                self._count("events", "late", n=clock.late - late)
-            if clock.far > far:
-                self._count("events", "far_ahead", n=clock.far - far)
-            self._events(items, times)
+            self._held = NOTHING
+            self._cut(held.offsets[0], PartitionClock(self._settings.time))
+            times = clock.first_times([event.event_time for event in held.events[:begin]])
+            if begin < len(held.events):
+                times += self._times(held.part(begin, None))
+            self._events(held, times)
+        elif items.events:
+            self._events(items, self._times(items))
         self._sweep()
         return self._outbox.flush(clock, RUNNING)
 
-    def _events(self, items: list[Item], times: list[int]) -> None:
-        accounts, outbox, hashes, dirty = self._accounts, self._outbox, self._hashes, self._dirty
+    def _cut(self, offset: int, clock: PartitionClock) -> None:
+        if self._durable:
+            self._cuts.append((offset, clock.dump()))
+
+    def _times(self, items: Items) -> list[int]:
+        clock = self._clock
+        self._cut(items.offsets[0], clock)
+        late, far = clock.late, clock.far
+        times = clock.effective([event.event_time for event in items.events], items.account_id)
+        if clock.late > late:
+            self._count("events", "late", n=clock.late - late)
+        if clock.far > far:
+            self._count("events", "far_ahead", n=clock.far - far)
+        return times
+
+    def _events(self, items: Items, times: list[int]) -> None:
+        found = columns(items.events, self._tokens)
+        accounts, dirty, durable = self._accounts, self._dirty, self._durable
         ttl, from_event, ring = self._limits.ttl_ms, self._limits.river_from_event, self._limits.dedupe_events
-        accepted = duplicates = misrouted = 0
-        for (offset, key, event, hash_), time in zip(items, times, strict=True):
-            name = event.account_id
+        duplicates = misrouted = drifts = 0
+        kept: list[int] = []
+        hashes: list[int] = []
+        counts: list[int] = []
+        gaps: list[int] = []
+        learnt: list[int] = []
+        for i, (offset, time, name, event_id, network, client, mail, plan, created, organisation) in enumerate(
+            zip(
+                items.offsets, times, found.account_id, found.event_id, found.network, found.client, found.mail,
+                found.plan, found.created, found.organisation, strict=True,
+            )
+        ):  # fmt: skip
             account = accounts.get(name)
             if account is None or time - account.last_time > ttl:
-                account = accounts[name] = Account(hash_)
+                account = accounts[name] = Account(hash64(name.encode()))
                 account.misrouted = partition_of(name, self._settings.kafka.request_partitions) != self.partition
             elif offset <= account.applied:
                 continue
-            digest = hash32(event.event_id.encode())
-            if digest in account.recent:
+            digest = hash32(event_id.encode())
+            recent = account.recent
+            if digest in recent:
                 duplicates += 1
                 continue
             count = account.count
             if count < ring:
-                account.recent.append(digest)
+                recent.append(digest)
             else:
-                account.recent[count % ring] = digest
-            gap_ms = time - account.last_time if count else -1
+                recent[count % ring] = digest
+            if count:
+                gap_ms = time - account.last_time
+                if gap_ms > 0:
+                    account.last_time = time
+            else:
+                gap_ms, account.last_time = -1, time
             account.applied = offset
             account.count = count = count + 1
-            if time > account.last_time:
-                account.last_time = time
-            if name not in dirty:
+            if durable and name not in dirty:
                 dirty[name] = offset
             if account.misrouted:
                 misrouted += 1
-            if key is None:
-                self._count("misrouted", "missing_key")
-            accepted += 1
-
-            infrastructure = hashes.infrastructure(event)
-            self._introduce(account, event, offset, time, infrastructure[4])
-            prompt = event.prompt
-            head = tail = exact = 0
-            if prompt is not None and prompt.text is not None:
-                prompt, head, tail, exact = with_fingerprints(prompt)
-                event = msgspec.structs.replace(event, prompt=prompt)
-            bits = account.vote(infrastructure[0], infrastructure[1])
+            if (
+                count == 1
+                or (mail and mail != account.mail)
+                or (plan and plan != account.plan)
+                or (created and created != account.created_at)
+                or organisation
+            ):
+                self._introduce(account, name, offset, time, mail, plan, created, organisation)
+            bits = account.vote(network, client)
             if count >= from_event:
                 models = account.models
                 if models is None:
                     models = account.models = AccountModels()
                 elif gap_ms >= 0:
-                    bits |= models.score_learn(gap_ms / 1000.0, event.output_tokens, event.input_tokens)
+                    bits |= models.score_learn(gap_ms / 1000.0, found.output[i], found.input[i])
+                    drifts += bits >> 36 & 1
                 bits |= 1 << 41
-                if bits >> 36 & 1:
-                    self._count("drift", "page_hinkley")
-            content = hashes.content(event)
-            outbox.add(offset, time, account, event, infrastructure, content, head, tail, exact, gap_ms, bits)
-        self._count("events", "accepted", n=accepted)
-        if duplicates:
-            self._count("events", "duplicate", n=duplicates)
-        if misrouted:
-            self._count("events", "misrouted", n=misrouted)
-            self._count("misrouted", "partition", n=misrouted)
+            kept.append(i)
+            hashes.append(account.hash)
+            counts.append(count)
+            gaps.append(gap_ms)
+            learnt.append(bits)
+        self._count("events", "accepted", n=len(kept))
+        for n, keys in (
+            (duplicates, (("events", "duplicate"),)),
+            (misrouted, (("events", "misrouted"), ("misrouted", "partition"))),
+            (items.keys.count(None), (("misrouted", "missing_key"),)),
+            (drifts, (("drift", "page_hinkley"),)),
+        ):
+            if n:
+                for key in keys:
+                    self._count(*key, n=n)
+        if kept:
+            self._outbox.add(found, items.offsets, times, kept, hashes, counts, gaps, learnt)
 
-    def _introduce(self, account: Account, event: RequestEvent, offset: int, time: int, mail: int) -> None:
-        org = self._hashes.get(66, event.org_id)
-        plan, created = event.plan or account.plan, event.account_created_at or account.created_at
-        org, mail = org or account.org, mail or account.mail
-        if account.count > 1 and (org, mail, plan, created) == (
-            account.org, account.mail, account.plan, account.created_at,
-        ):  # fmt: skip
+    def _introduce(
+        self, account: Account, name: str, offset: int, time: int, mail: int, plan: str | None, created: int | None,
+        organisation: str | None,
+    ) -> None:  # fmt: skip
+        org = self._tokens.common(ORGANISATION, [organisation])[0] or account.org
+        mail, plan, created = mail or account.mail, (plan or account.plan)[:PLAN_CHARS], created or account.created_at
+        now = (org, mail, plan, created)
+        if account.count > 1 and now == (account.org, account.mail, account.plan, account.created_at):
             return
-        account.org, account.mail, account.plan, account.created_at = org, mail, plan[:32], created
-        self._outbox.introductions.append(
-            Introduction(offset, time, account.hash, event.account_id, org, plan[:32], created, mail)
-        )
+        account.org, account.mail, account.plan, account.created_at = now
+        self._outbox.introductions.append(Introduction(offset, time, account.hash, name, org, plan, created, mail))
 
     def _sweep(self) -> None:
         """Forget accounts unseen for their lifetime; an account that comes back is new whether or not it was swept."""
@@ -219,7 +284,8 @@ class AccountsOperator:
         for name in gone:
             del self._accounts[name]
             self._dirty.pop(name, None)
-        self._gone += gone
+        if self._durable:
+            self._gone += gone
         self._count("accounts_evicted", n=len(gone))
 
     def checkpoint(self, max_keys: int | None = None) -> Checkpoint | None:
@@ -298,18 +364,3 @@ class AccountsOperator:
         if self._clock.watermark != NO_TIME:
             values["watermark_ms",] = self._clock.watermark
         return values
-
-
-def with_fingerprints(prompt: Prompt) -> tuple[Prompt, int, int, int]:
-    """Replace a prompt's text by its fingerprints (those that the gateway sent stand).
-
-    Also returns the hashes of its head, of its tail, and of the whole text. What is too short to mean anything has none.
-    """
-    text = prompt.text or ""
-    found = fingerprint(text)
-    whole = found.as_prompt()
-    sent = {
-        name: value for name in Prompt.__struct_fields__ if name != "text" and (value := getattr(prompt, name)) is not None
-    }
-    exact = hash64(text.encode("utf-8", "surrogatepass"))
-    return msgspec.structs.replace(whole, **sent), found.head_hash, found.tail_hash, exact

@@ -72,7 +72,7 @@ class FirstSightings:
     once more.
     """
 
-    def __init__(self, prefix: bytes, life_ms: int, max_bytes: int) -> None:
+    def __init__(self, prefix: bytes, life_ms: int, max_bytes: int, durable: bool = True) -> None:
         self._life_s = max(4, life_ms // 1000)
         self._max_slots = max(_START_SLOTS, 1 << (max(1, max_bytes // 12).bit_length() - 1))
         self._keys = np.zeros(_START_SLOTS, np.uint64)
@@ -80,6 +80,7 @@ class FirstSightings:
         self._used = 0
         self._now_s = 0
         self.evicted_early = 0
+        self._durable = durable
         self._log = SegmentLog(prefix, ROW)
 
     def __len__(self) -> int:
@@ -98,7 +99,7 @@ class FirstSightings:
         if pairs.size:
             self._now_s = max(self._now_s, int(now.max()))
         self._used += _see(self._keys, self._times, pairs, now, self._life_s, out)
-        if (new := np.flatnonzero(out)).size:
+        if self._durable and (new := np.flatnonzero(out)).size:
             rows = np.empty(new.size, ROW)
             rows["pair"], rows["account"] = pairs[new], accounts[new]
             rows["offset"], rows["time"] = offsets[new], times_ms[new]
