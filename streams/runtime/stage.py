@@ -10,7 +10,7 @@ import structlog
 from faust.types import TP
 
 from streams.config import Settings
-from streams.errors import StillwatchError
+from streams.errors import BrokerError, StillwatchError
 from streams.runtime.batches import Handover
 from streams.runtime.checkpoint import StateWriter, group_metadata
 from streams.runtime.faust_app import faust_app
@@ -65,8 +65,14 @@ class Stage:
         self.app.timer(self.interval_s, name=f"{stage} checkpoint")(self._on_timer)
 
     def open(self) -> None:
-        """Connect the writer of checkpoints."""
-        self._writer.open()
+        """Connect the writer of checkpoints while the group is joined; a restore comes after it in the same thread."""
+        self._thread.submit(self._open)
+
+    def _open(self) -> None:
+        try:
+            self._writer.open()
+        except BrokerError as error:
+            fail(f"{self.stage}: {error}", error.exit_code)
 
     @property
     def consumer(self) -> Consumer:

@@ -93,12 +93,11 @@ class Worker:
         self._published = Deliveries(fail)
         self._faust: faust.Worker | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._hurried: threading.Timer | None = None  # ends the process if a signal's end takes too long
+        self._beat = 0.0  # monotonic: when the event loop last ran the clock
 
     def run(self) -> int:
-        """Work until a signal, the end of the input (--drain) or a failure; returns the exit code.
-
-        Raises `BrokerError` if a transactional producer cannot start. A failure later ends the process itself.
-        """
+        """Work until a signal or the end of the input (--drain); returns the exit code. A failure ends the process."""
         for stage in self._stages:
             stage.open()
         if self._progress:
@@ -114,6 +113,8 @@ class Worker:
         except Exception as error:
             log.exception("the event loop ended")
             fail(f"{type(error).__name__}: {error}")
+        if self._progress:
+            self._progress.stop()
         if missing := self._outputs.close(1.0):
             log.warning("output was not delivered; it follows from input that is read again", records=missing)
         return 0
@@ -131,36 +132,37 @@ class Worker:
     # The end
 
     def _on_signal(self, number: int) -> None:
-        self.stop(signal.Signals(number).name)
+        if not self._hurried:
+            self._hurried = end_after(STOP_DEADLINE_S, "not stopped in time; what is not committed is read again")
+        self._stop(signal.Signals(number).name)
 
-    def stop(self, reason: str) -> None:
-        """Begin to end in order: last checkpoints, leave the groups. Call from the event loop."""
+    def _stop(self, reason: str) -> None:
+        """Begin to end in order: last checkpoints, leave the groups."""
         if self._ending is None:
             log.info("stopping", reason=reason)
             self.stats.stopping = True
-            self._ending = asyncio.get_running_loop().create_task(self._stop())
+            self._ending = asyncio.get_running_loop().create_task(self._finish())
 
-    async def _stop(self) -> None:
-        deadline = end_after(STOP_DEADLINE_S, "not stopped in time; what is not committed is read again")
+    async def _finish(self) -> None:
         complete = {each.stage: self.drain or each.stage == "campaigns" for each in self._stages}
         last = asyncio.gather(*(each.finish(complete[each.stage]) for each in self._stages))
         try:
-            await asyncio.wait_for(last, CHECKPOINT_DEADLINE_S)
+            await asyncio.wait_for(last, CHECKPOINT_DEADLINE_S if self._hurried else None)
         except TimeoutError:
             log.warning("the last checkpoint took too long; its input is read again")
         else:
-            deadline.cancel()  # all is safe: from here on only good manners take time
-            end_after(LEAVE_DEADLINE_S, "", 0)
+            if self._hurried:
+                self._hurried.cancel()
+            end_after(LEAVE_DEADLINE_S, "", 0)  # all is safe: from here on only good manners take time
         if self._faust is not None:
             await self._faust.stop()
-        deadline.cancel()
 
     # Clocks
 
     async def _clock(self) -> None:
         while True:
             await asyncio.sleep(CLOCK_S)
-            self.stats.loop_heartbeat_at = time.time()
+            self.stats.loop_heartbeat_at, self._beat = time.time(), time.monotonic()
             self.stats.output_queue, self.stats.output_pauses = len(self._outputs), self._outputs.pauses
             if self._ending is not None:
                 continue
@@ -172,7 +174,7 @@ class Worker:
                     self._accounts.end_inputs()
                 self._keep_together(self._accounts)
             if self.drain and self._finished():
-                self.stop("the input is worked through")
+                self._stop("the input is worked through")
 
     def _keep_together(self, accounts: Stage) -> None:
         """Stop fetching what is too far ahead of the others, and publish our progress once a second."""
@@ -211,12 +213,11 @@ class Worker:
         watched = {each.stage: Watched() for each in self._stages}
         while True:
             time.sleep(WATCH_S)
-            now = time.time()
+            now = time.monotonic()
             if self.stats.stopping:
                 return
-            heartbeat = self.stats.loop_heartbeat_at
-            if heartbeat and now - heartbeat > limit:
-                fail(f"The event loop has stood still for {now - heartbeat:.0f} s.", STUCK_EXIT_CODE)
+            if self._beat and now - self._beat > limit:
+                fail(f"The event loop has stood still for {now - self._beat:.0f} s.", STUCK_EXIT_CODE)
             for stage in self._stages:
                 if (stuck_s := watched[stage.stage].stuck_s(stage.stats, now)) > limit:
                     stage.stats.stuck = True
