@@ -9,7 +9,7 @@ campaign's prompts. Popular phrases are not telling, so they link nobody.
 from msgspec import Struct
 
 from streams.campaigns.shared import SharedToken, SharedTokens
-from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL
+from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL, TEMPLATE
 
 PURPOSE_SHARE = 0.5  # of a token's exchanges: half of them ask for reasoning, or grade
 WORKERS = 3  # accounts that wrap new content in a template, to make it telling
@@ -169,6 +169,9 @@ class Families:
                     member.first, member.last = min(member.first, found.first), max(member.last, found.last)
                     member.uses, member.fresh = max(member.uses, found.uses), max(member.fresh, found.fresh)
                     member.tokens, member.solid = max(member.tokens, found.tokens), max(member.solid, found.solid)
+        templates = by_kind.get(TEMPLATE, {})
+        if 2 * len(templates) >= len(out):  # where templates explain most, a phrase alone makes nobody a member
+            return {row: member for row, member in out.items() if row in templates}
         return out
 
     def forget(self, changed: list[SharedToken]) -> None:

@@ -57,8 +57,8 @@ def pools(
                     member.fresh += use[3]
                     member.tokens += 1
         group = Group(table, shared, members, inside, now)
-        # one text in common may be a public one
-        group = group.take(((group.shown >= 2) | (group.uses >= 3)) & (group.purity >= 0.05))
+        # one public text among much else is no sign of belonging
+        group = group.take(((group.shown >= 2) | (group.uses >= 3) | (group.purity >= 0.02)) & (group.purity >= 0.01))
         if len(group) >= POOL_MIN:
             out.append((founder, group))
     return out

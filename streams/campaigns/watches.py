@@ -14,6 +14,7 @@ from streams.contracts.alert import Evidence
 
 WATCH_MS = 48 * 3_600_000  # a probe is forgotten after so long: bursts followed within hours in the reported case
 RUN_PAUSE_MS = 1_800_000
+TOGETHER_MS = 900_000
 DAY_MS = 86_400_000
 SCRAPE_MIN = 100  # exchanges with a purpose before a single account is looked at
 
@@ -36,7 +37,10 @@ class Watch(Struct, array_like=True):
     rate: float  # of these, per minute
     trust: float  # 0..1: how much of a past there is, and how steady it was
     new: int = 0  # bits seen new since the start
-    networks: int = 0  # first sightings since
+    networks: int = 0  # most first sightings within a quarter of an hour
+    seen: list[int] = []  # times of the last of them
+    countries: int = 0  # the same of countries
+    visited: list[int] = []
     changes: int = 0
     run_start: int = 0
     run_last: int = 0
@@ -48,7 +52,12 @@ class Watch(Struct, array_like=True):
         """Take in an exchange; ``account`` is the row of the table, which holds it already."""
         for bit in _NEW.values():
             self.new |= bins & bit
-        self.networks += bool(bins & _NEW["new_network"])
+        if bins & _NEW["new_network"]:
+            self.seen = [t for t in self.seen if t > time - TOGETHER_MS][-7:] + [time]
+            self.networks = max(self.networks, len(self.seen))
+        if bins & _NEW["new_country"]:
+            self.visited = [t for t in self.visited if t > time - TOGETHER_MS][-7:] + [time]
+            self.countries = max(self.countries, len(self.visited))
         self.changes += bins >> _SHIFT["rate_change"] & 1
         if bins >> _SHIFT["other_network"] & bins >> _SHIFT["other_client"] & 1:
             if time - self.run_last > RUN_PAUSE_MS:
@@ -63,23 +72,29 @@ class Watch(Struct, array_like=True):
     def weigh(self) -> list[Evidence]:
         """Evidence of a stolen credential, in nats. No kind of reason is enough by itself, nor are two."""
         items = []
-        for name, nats in (("new_network", 0.8), ("new_client", 0.8), ("new_model", 1.5), ("new_country", 0.8)):
+        for name, nats in (("new_network", 0.8), ("new_client", 0.8), ("new_model", 2.0), ("new_country", 0.8)):
             if self.new & _NEW[name]:
                 what = name.removeprefix("new_")
                 items.append(evidence("I28", nats * self.trust, what, 0, f"a {what} that this account never used before"))
         minutes = max(1.0, (self.run_last - self.run_start) / 60_000)
         faster = self.run / minutes / self.rate
-        intensity = 4.5 * ramp(math.log10(max(1.0, faster)), 1.3, 2.8) * ramp(self.run, 1, 4)
+        intensity = 4.5 * ramp(math.log10(max(1.0, faster)), 0.6, 2.4) * ramp(self.run, 1, 4)
         items.append(
             evidence("I20", intensity * self.trust, round(faster, 1), 60, "times its usual rate, from elsewhere, by another client")
         )
-        for indicator, value, nats, most, what in (
-            ("I19", float(self.surprise), 0.25, 1.5, "deviations that its gaps are shorter than ever (summed)"),
-            ("I21", float(self.sizes), 0.42, 4.2, "deviations that it is larger than ever (summed)"),
-            ("I10", float(self.changes), 0.5, 0.5, "lasting changes of its rate (Page-Hinkley)"),
-            ("I12", float(max(0, self.networks - 1)), 1.2, 3.6, "further networks never used before"),
-        ):
-            items.append(evidence(indicator, min(most, nats * value) * self.trust, value, 0, what))
+        exchanges = max(1, self.run)
+        for indicator, value, nats, what in (
+            ("I19", self.surprise / exchanges, 1.5 * ramp(self.surprise / exchanges, 0.2, 1.0),
+             "deviations by which its gaps are shorter than ever, an exchange"),
+            ("I21", self.sizes / exchanges, 4.2 * ramp(self.sizes / exchanges, 0.3, 2.0) * ramp(exchanges, 0, 3),
+             "deviations by which it is larger than ever, an exchange"),
+            ("I10", float(self.changes), min(0.5, 0.25 * self.changes), "lasting changes of its rate (Page-Hinkley)"),
+            ("I12", float(self.networks), min(5.4, 1.8 * max(0, self.networks - 1)),
+             "networks never used before, within a quarter of an hour"),
+            ("I12", float(self.countries), min(4.0, 2.0 * max(0, self.countries - 1)),
+             "countries never used before, within a quarter of an hour"),
+        ):  # fmt: skip
+            items.append(evidence(indicator, nats * self.trust, round(value, 4), 0, what))
         return [item for item in items if item.contribution]
 
 
