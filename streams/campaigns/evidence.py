@@ -155,11 +155,11 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
 def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
     n = len(group)
     out = []
-    tokens = group.infrastructure()
+    tokens = group.infrastructure
     largest = owners.most_common(1)[0][1] / n
     unrelated = 1.0 - ramp(largest, 0.3, 0.7)
     paid = {row for shared, rows in tokens.values() if shared.kind in (PAYMENT, DEVICE) for row in rows}
-    pooled = {row for _, rows in group.pools() if len(rows) >= MEMBERS_MIN for row in rows}
+    pooled = {row for _, rows in group.pools if len(rows) >= MEMBERS_MIN for row in rows}
     for indicator, rows, most, what in (
         ("I11", paid, 3.0, "share a card or device"),
         ("I12", pooled, 2.0, "share a pool of networks, cards and devices"),
@@ -188,7 +188,7 @@ def _benign(group: Group, owners: Any, n: int) -> list[Evidence]:
         name = "organisation" if kind == "org" else "private mail domain"
         value = -7.0 * ramp(share, 0.3, 0.6)
         out.append(evidence("benign.organisation", value, round(share, 4), 0.3, f"{share:.0%} belong to one {name}"))
-    widest = max((len(rows) for shared, rows in group.infrastructure().values() if shared.kind == NETWORK), default=0) / n
+    widest = max((len(rows) for shared, rows in group.infrastructure.values() if shared.kind == NETWORK), default=0) / n
     if n >= 5 and widest > 0.3:
         value = -4.0 * ramp(widest, 0.3, 0.7)
         out.append(evidence("benign.site", value, round(widest, 4), 0.3, f"{widest:.0%} come from one network: one site"))
@@ -241,7 +241,7 @@ def named(group: Group) -> Any:
     mask = uses | ((group.solid >= 1) & (group.purity >= 0.5)) | ((group.shown >= 3) & (group.purity >= 0.1))
     if int(mask.sum()) < MEMBERS_MIN:
         return mask
-    pooled = {row for _, rows in group.take(mask).pools() if len(rows) >= MEMBERS_MIN for row in rows}
+    pooled = {row for _, rows in group.take(mask).pools if len(rows) >= MEMBERS_MIN for row in rows}
     if len(pooled) >= POOLED_SHARE * int(mask.sum()):
         mask &= np.isin(group.at, list(pooled)) | uses
     return mask

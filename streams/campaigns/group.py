@@ -1,6 +1,7 @@
 """One candidate group with what its evidence is computed from, as columns."""
 
 from collections import Counter
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ class Group:
                 found["account", row] += 1
         return found
 
+    @cached_property
     def infrastructure(self) -> dict[int, tuple[SharedToken, list[int]]]:
         """Rare infrastructure tokens that two or more of the group share, with their rows."""
         found: dict[int, list[int]] = {}
@@ -81,6 +83,7 @@ class Group:
                 out[token] = (shared, rows)
         return out
 
+    @cached_property
     def pools(self) -> list[tuple[int, list[int]]]:
         """Components joined by infrastructure: (earliest token, rows) of two accounts or more, largest first.
 
@@ -99,7 +102,7 @@ class Group:
             a, b = root(one), root(two)
             parent[max(a, b)] = min(a, b)
 
-        tokens = self.infrastructure()
+        tokens = self.infrastructure
         common: dict[tuple[int, int], int] = {}
         networks: dict[int, int] = {}
         for token, rows in tokens.values():

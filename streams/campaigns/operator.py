@@ -308,7 +308,7 @@ class CampaignsOperator:
         self, case: Case, status: Any, group: Group, items: list[Evidence], limit: float, now: int
     ) -> list[Record]:
         rows = group.at.tolist()
-        return self.cases.revise(case, status, rows, items, limit, now, group.pools(), int(group.last.max()))
+        return self.cases.revise(case, status, rows, items, limit, now, group.pools, int(group.last.max()))
 
     def _close(self, case: Case | None, now: int, items: list[Evidence]) -> list[Record]:
         if case is None or not case.live:
@@ -364,11 +364,11 @@ class CampaignsOperator:
     def _watch(self, now: int, signals: Any, rows: Any) -> list[Record]:
         """Follow established accounts that show something new: stolen credentials."""
         bins = signals["bins"]
-        start = ((bins & TRIGGER) != 0) & ((bins & TRIGGER_WITH) != 0)
+        found = np.flatnonzero(((bins & TRIGGER) != 0) & ((bins & TRIGGER_WITH) != 0)).tolist()
         if self.watches:
-            start |= np.isin(rows, np.fromiter(self.watches, np.int64, len(self.watches)))
+            found = sorted({*found, *(i for i, row in enumerate(rows.tolist()) if row in self.watches)})
         out: list[Record] = []
-        for i in np.flatnonzero(start).tolist():
+        for i in found:
             row, bits = int(rows[i]), int(bins[i])
             watch = self.watches.get(row)
             if watch is None:

@@ -30,7 +30,7 @@ def pools(
         return []
     blank = {row: Member(0, 0, 0, 0, 0) for row in suspects}
     out = []
-    for founder, rows in Group(table, shared, blank, [], now).pools():
+    for founder, rows in Group(table, shared, blank, [], now).pools:
         if len(rows) < POOL_MIN:
             continue
         users: dict[int, list[int]] = {}

@@ -43,7 +43,7 @@ def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int
     }
     group = Group(table, shared, members, [], now)
     out = []
-    for founder, inside in group.pools():
+    for founder, inside in group.pools:
         pool = group.take(np.isin(group.at, inside))
         pool = pool.take(_meets(pool) >= MEETS_MIN)
         if len(pool) >= POOL_MIN:
@@ -54,7 +54,7 @@ def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int
 def _meets(pool: Group) -> Any:
     """Share of each account's networks that another account of the pool shows too."""
     met = dict.fromkeys(pool.at.tolist(), 0)
-    for token, inside in pool.infrastructure().values():
+    for token, inside in pool.infrastructure.values():
         if token.kind == NETWORK:
             for row in inside:
                 met[row] += 1
@@ -67,7 +67,7 @@ def weigh(group: Group, now: int) -> list[Evidence]:
     owners = group.owners()
     largest = owners.most_common(1)[0][1] / n
     networks, clients = float(np.median(rows["networks"])), float(np.median(rows["clients"]))
-    tokens = group.infrastructure()
+    tokens = group.infrastructure
     shared = [inside for token, inside in tokens.values() if token.kind == NETWORK]
     wide = sum(1 for inside in shared if len(inside) >= 2)
     days = np.maximum(1 / 24, (rows["last"] - rows["first"]) / 86_400_000)

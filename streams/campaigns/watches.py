@@ -71,6 +71,8 @@ class Watch(Struct, array_like=True):
 
     def weigh(self) -> list[Evidence]:
         """Evidence of a stolen credential, in nats. No kind of reason is enough by itself, nor are two."""
+        if not self.trust:
+            return []
         items = []
         for name, nats in (("new_network", 0.8), ("new_client", 0.8), ("new_model", 2.0), ("new_country", 0.8)):
             if self.new & _NEW[name]:
