@@ -72,25 +72,22 @@ class Tokens:
     """Hash strings, with a memory of those that come often."""
 
     def __init__(self) -> None:
-        self._known: dict[int, dict[str, int]] = {kind: {} for kind in (NETWORK, MAIL, MODEL, COUNTRY, ORGANISATION)}
+        kinds = (NETWORK, MAIL, MODEL, COUNTRY, ORGANISATION)
+        self._known: dict[int, dict[str | None, int]] = {kind: {None: 0, "": 0} for kind in kinds}
 
     def common(self, kind: int, values: Sequence[str | None]) -> list[int]:
         """Tokens of strings that come again and again."""
         known = self._known[kind]
-        out = []
-        for value in values:
-            if not value:
-                out.append(0)
-                continue
-            token = known.get(value)
-            if token is None:
-                data = generalise(value) if kind == NETWORK else value.encode("utf-8", "surrogatepass")
-                token = hash64(data, kind + 1) or 1
-                if len(known) >= CACHE_MAX:
-                    known.clear()
-                known[value] = token
-            out.append(token)
-        return out
+        out = list(map(known.get, values))
+        if None in out:
+            if len(known) >= CACHE_MAX:
+                known = self._known[kind] = {None: 0, "": 0}
+            for i, token in enumerate(out):
+                if token is None:
+                    value = values[i] or ""
+                    data = generalise(value) if kind == NETWORK else value.encode("utf-8", "surrogatepass")
+                    out[i] = known[value] = hash64(data, kind + 1) or 1
+        return out  # type: ignore[return-value]
 
     @staticmethod
     def rare(kind: int, values: Sequence[str | None]) -> list[int]:
