@@ -1,4 +1,4 @@
-"""Live, with workers that join, are killed and end: the same alerts as one process over the same file, byte for byte."""
+"""Live, with workers that join, are killed and end: the alerts of one process over the same file, byte for byte."""
 
 import signal
 import time
