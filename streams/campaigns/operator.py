@@ -166,7 +166,7 @@ class CampaignsOperator:
         if links.size:
             rows = self.table.insert(np.ascontiguousarray(links["account"]))
             arrivals: dict[int, int] = {}
-            for link, row in zip(links, rows.tolist(), strict=True):
+            for link, row in zip(links.tolist(), rows.tolist(), strict=True):
                 shared = self.shared.link(link, row)
                 if shared.kind >= TEMPLATE and shared.kind < NEAR_LOW:
                     touched[shared.token] = None

@@ -87,26 +87,28 @@ class SharedTokens:
         self.infrastructure_of: dict[int, list[int]] = {}
         self.dirty: dict[int, None] = {}
 
-    def link(self, item: Any, row: int) -> SharedToken:
-        """Take in one LINK item of account ``row``."""
-        token, kind = int(item["token"]), int(item["kind"])
+    def link(self, item: tuple[int, ...], row: int) -> SharedToken:
+        """Take in one LINK item (as a tuple) of account ``row``."""
+        _, time, token, _, first, last, degree, kind, member_item = item
         shared = self.tokens.get(token)
         if shared is None:
-            shared = self._add(SharedToken(token, kind, int(item["first"])))
-        shared.degree = max(shared.degree, int(item["degree"]))
+            shared = self._add(SharedToken(token, kind, first))
+        if degree > shared.degree:
+            shared.degree = degree
         self.dirty[token] = None
-        if not item["member"]:
+        if not member_item:
             return shared
         member = shared.members.get(row)
         if member is None:
             # a member's exchanges count from this tick on; what the founder showed before is one use
-            uses = 1 if int(item["first"]) <= int(item["time"]) - self._tick_ms else 0
-            shared.members[row] = [int(item["first"]), int(item["last"]), uses, uses]
+            uses = 1 if first <= time - self._tick_ms else 0
+            shared.members[row] = [first, last, uses, uses]
             place = self.content_of if kind >= TEMPLATE else self.infrastructure_of
             place.setdefault(row, []).append(token)
-        else:
-            member[1] = max(member[1], int(item["last"]))
-        shared.last = max(shared.last, int(item["last"]))
+        elif last > member[1]:
+            member[1] = last
+        if last > shared.last:
+            shared.last = last
         return shared
 
     def _add(self, shared: SharedToken) -> SharedToken:
@@ -135,17 +137,24 @@ class SharedTokens:
                 explained |= found >= 0
             elif kind in (HEAD, TAIL):
                 found[explained] = -1
-            for i in np.flatnonzero(found >= 0).tolist():
-                shared = self._by_row[found[i]]
+            at = np.flatnonzero(found >= 0)
+            if not at.size:
+                continue
+            part = signals[at]
+            columns = (part[field].tolist() for field in ("time", "content", "bins", "output_tokens"))
+            for where, row, time, content, bins, output in zip(
+                found[at].tolist(), rows[at].tolist(), *columns, strict=True
+            ):
+                shared = self._by_row[where]
                 if shared.token not in self.tokens:
                     continue
-                signal = signals[i]
-                bins = int(signal["bins"])
-                self._use(shared, int(rows[i]), int(signal["time"]), int(signal["content"]), bins)
-                shared.output += int(signal["output_tokens"])
-                flow = touched.setdefault(shared.token, [0, 0, []])
+                self._use(shared, row, time, content, bins)
+                shared.output += output
+                flow = touched.get(shared.token)
+                if flow is None:
+                    flow = touched[shared.token] = [0, 0, []]
                 flow[0] += 1
-                flow[2].append(int(rows[i]))
+                flow[2].append(row)
                 flow[1] += (bins >> 2 & 7) >= 3 or (bins >> 5 & 7) >= 3
         self.dirty.update(dict.fromkeys(touched))
         return touched
@@ -153,7 +162,8 @@ class SharedTokens:
     @staticmethod
     def _use(shared: SharedToken, row: int, time: int, content: int, bins: int) -> None:
         shared.exchanges += 1
-        shared.last = max(shared.last, time)
+        if time > shared.last:
+            shared.last = time
         outcome = bins & 3
         if outcome == 0:
             shared.answered += 1
@@ -172,7 +182,8 @@ class SharedTokens:
             fresh = 1
         member = shared.members.get(row)
         if member is not None:
-            member[1] = max(member[1], time)
+            if time > member[1]:
+                member[1] = time
             member[2] += 1
             shared.regulars += member[2] == 2
             member[3] += fresh or len(shared.contents) >= CONTENTS_MAX
