@@ -99,6 +99,7 @@ class PartitionClock:
         """Effective times of the events that `begin` held back."""
         limit = self.watermark + self._far_ms
         out = [min(time, limit) for time in times]
+        self.far += sum(time > limit for time in times)
         self.last_time = max([self.last_time, *out])
         return out
 

@@ -158,7 +158,10 @@ class AccountsOperator:
                 return []
             self._held = NOTHING
             self._cut(held.offsets[0], PartitionClock(self._settings.time))
+            far = clock.far
             times = clock.first_times([event.event_time for event in held.events[:begin]])
+            if clock.far > far:
+                self._count("events", "far_ahead", n=clock.far - far)
             if begin < len(held.events):
                 times += self._times(held.part(begin, None))
             self._events(held, times)

@@ -24,6 +24,8 @@ from streams.simulator.generate import Simulation
 from streams.simulator.plan import Disturbances, Plan, scaled
 from streams.simulator.sinks import write_file
 
+Sample = tuple[str, frozenset[tuple[str, str]]]  # name and labels
+
 REAL = "streams.pipeline:make_operator"
 DISTURBANCES = Disturbances(late=0.01, reordered=0.02, duplicates=0.01, hot_share=0.6, partitions=4)
 
@@ -88,7 +90,7 @@ class Follower:
         self._consumer.close()
 
 
-def samples(worker: WorkerProcess) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+def samples(worker: WorkerProcess) -> dict[Sample, float]:
     """All numbers on a worker's /metrics, by name and labels."""
     with urllib.request.urlopen(f"{url(worker)}/metrics", timeout=10) as answer:
         text = answer.read().decode()
