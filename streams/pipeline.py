@@ -21,11 +21,12 @@ def make_operator(stage: str, settings: Settings, partition: int) -> Operator:
 
 
 class Pipeline:
-    """All partitions of all stages in one process, with lists for topics."""
+    """All partitions of all stages in one process, with lists for topics and no checkpoints."""
 
     def __init__(self, settings: Settings) -> None:
-        self.accounts = [AccountsOperator(settings, p) for p in range(settings.kafka.request_partitions)]
-        self.tokens = [TokensOperator(settings, p) for p in range(settings.kafka.sighting_partitions)]
+        kafka = settings.kafka
+        self.accounts = [AccountsOperator(settings, p, durable=False) for p in range(kafka.request_partitions)]
+        self.tokens = [TokensOperator(settings, p, durable=False) for p in range(kafka.sighting_partitions)]
         self.campaigns = CampaignsOperator(settings, 0)
         self.dead_letters = 0
         self._offsets: dict[tuple[str, int], int] = {}

@@ -19,7 +19,7 @@ from streams.campaigns.table import AccountTable
 from streams.campaigns.watches import TRIGGER, TRIGGER_WITH, Watch
 from streams.config import Settings
 from streams.contracts.alert import Category, Evidence
-from streams.contracts.packets import LINK, NEAR_LOW, NO_TIME, SIGNAL, TEMPLATE, Introduction, Signals, decode_evidence
+from streams.contracts.packets import LINK, NEAR_LOW, NO_TIME, SIGNAL, TEMPLATE, Signals, decode_evidence
 from streams.operator import Batch, Checkpoint, Record
 from streams.settings import settings_digest
 from streams.ticks import TickBuffer
@@ -160,8 +160,8 @@ class CampaignsOperator:
 
     def _tick(self, now: int, signals: Any, links: Any, who: Any) -> list[Record]:
         self.count("ticks")
-        for introduction in who["introduction"]:
-            self._introduce(introduction)
+        if who.size:
+            self.table.introduce(who["introduction"].tolist())
         touched: dict[int, None] = {}
         if links.size:
             rows = self.table.insert(np.ascontiguousarray(links["account"]))
@@ -202,9 +202,6 @@ class CampaignsOperator:
             if (found := self.families.families.get(founder)) is not None:
                 out += self._look(found, now)
         return out
-
-    def _introduce(self, introduction: Introduction) -> None:
-        self.table.introduce(introduction)
 
     def _flow(self, now: int, used: dict[int, list[Any]]) -> None:
         """Feed the models of groups: exchanges of the kind of token that shows most."""

@@ -112,18 +112,19 @@ class AccountTable:
             self._dirty.update(range(before // CHUNK_ROWS, (self._index.size - 1) // CHUNK_ROWS + 1))
         return at
 
-    def introduce(self, introduction: Introduction) -> int:
-        """Take over who an account is; returns its row."""
-        at = int(self.insert(np.array([introduction.account], np.uint64))[0])
-        row = self.rows[at]
-        if int(row["mail"]) != introduction.mail:
-            self.mail_accounts[int(row["mail"])] -= 1
-            self.mail_accounts[introduction.mail] += 1
-        row["org"], row["mail"], row["created"] = introduction.org, introduction.mail, introduction.created_at
-        row["plan"] = PLAN_CODES.get(introduction.plan.lower(), len(PLANS) - 1)
-        self.names[at] = introduction.account_id
-        self._dirty.add(at // CHUNK_ROWS)
-        return at
+    def introduce(self, introductions: list[Introduction]) -> None:
+        """Take over who accounts are, in order; accounts not yet known get a row."""
+        at = self.insert(np.array([who.account for who in introductions], np.uint64))
+        mails, orgs, created, plans = (self.rows[name] for name in ("mail", "org", "created", "plan"))
+        for row, who in zip(at.tolist(), introductions, strict=True):
+            if (before := int(mails[row])) != who.mail:
+                self.mail_accounts[before] -= 1
+                self.mail_accounts[who.mail] += 1
+                mails[row] = who.mail
+            orgs[row], created[row] = who.org, who.created_at
+            plans[row] = PLAN_CODES.get(who.plan.lower(), len(PLANS) - 1)
+            self.names[row] = who.account_id
+        self._dirty.update((at // CHUNK_ROWS).tolist())
 
     def absorb(self, at: Any, signals: Any) -> None:
         """Add signals (in order) to the rows ``at``."""

@@ -45,8 +45,10 @@ class TokensOperator:
 
     stage = "tokens"
 
-    def __init__(self, settings: Settings, partition: int) -> None:
+    def __init__(self, settings: Settings, partition: int, durable: bool = True) -> None:
+        """Make an operator; one that is not ``durable`` keeps nothing for checkpoints and takes none."""
         self.partition = partition
+        self._durable = durable
         self.counters: dict[tuple[str, ...], int] = {}
         limits, accounts = settings.tokens, settings.accounts
         self._ticks = TickBuffer(settings.kafka.request_partitions, settings.time.tick_ms)
@@ -122,7 +124,8 @@ class TokensOperator:
             founder, founder_simhash, rows = self._near.match(
                 token[at], sightings["simhash"][at], account[at], time[at]
             )
-            self._near_log.append(rows)
+            if self._durable:
+                self._near_log.append(rows)
             hit = (founder != 0) & (founder != account[at])
             keep[at] = hit
             if (found := at[hit]).size:
@@ -138,7 +141,7 @@ class TokensOperator:
         token, account, time = token[keep], account[keep], time[keep]
         first, kind = first[keep], np.minimum(kind[keep], NEAR_LOW)
         code, degree, founder, founder_first = self._table.absorb(token, account, time, first, kind)
-        if token.size:
+        if token.size and self._durable:
             self._changed.append(token)
         return self._items(token, account, time, kind, code, degree, founder, founder_first)
 
