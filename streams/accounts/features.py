@@ -14,6 +14,8 @@ TOPICS = (
 TOPIC_CODES = {name: code for code, name in enumerate(TOPICS)}
 OTHER_TOPIC = TOPIC_CODES["other"]
 
+NOVELTY_FROM = 3  # of the first two exchanges everything is new
+
 ANSWERED, REFUSED, THROTTLED, FAILED = range(4)  # outcome of an exchange
 
 # field -> (shift, bits)
@@ -32,7 +34,7 @@ LAYOUT: dict[str, tuple[int, int]] = {
     "size_surprise": (31, 3),  # standard deviations above its own mean log output
     "input_surprise": (34, 2),  # doublings above its own median input (River Quantile), in steps of 2
     "rate_change": (36, 1),  # River PageHinkley saw its rate change with this exchange
-    "new_network": (37, 1),  # first sighting, by an account that has 8 exchanges or more
+    "new_network": (37, 1),  # first sighting, from the account's third exchange on
     "new_client": (38, 1),
     "new_model": (39, 1),
     "new_country": (40, 1),

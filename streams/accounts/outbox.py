@@ -112,9 +112,9 @@ class Outbox:
         gap = np.array(gaps, np.int64)
         bins |= features.put("gap", np.where(gap < 0, 15, np.minimum(features.log2_bin(gap // 1000), 14)))
         first = seen == FIRST
-        established = features.field(bins, "established") == 1
+        known = count >= features.NOVELTY_FROM
         for row, name in _NEW:
-            bins |= features.put(name, first[row] & established)
+            bins |= features.put(name, first[row] & known)
         bins |= features.put("new_template", first[len(INFRASTRUCTURE)])
         signals["bins"] = bins | features.put("new_near_prompt", first[-2])
         self._signals.append(signals)

@@ -23,7 +23,7 @@ ROW = np.dtype(
         ("output", "<u8"), ("exchanges", "<u4"), ("answered", "<u4"), ("refused", "<u4"), ("throttled", "<u4"),
         ("elicit", "<u4"), ("elicit_known", "<u4"), ("grading", "<u4"), ("grading_known", "<u4"), ("first_turn", "<u4"),
         ("tools", "<u4"), ("near_new", "<u4"), ("networks", "<u4"), ("clients", "<u4"), ("countries", "<u4"),
-        ("models", "<u4"), ("surprise", "<u4"), ("drifts", "<u4"), ("foreign", "<u4"), ("plan", "u1"), ("learnt", "u1"),
+        ("models", "<u4"), ("surprise", "<u4"), ("drifts", "<u4"), ("foreign", "<u4"), ("visits", "<u4"), ("plan", "u1"), ("learnt", "u1"),
         ("topics", "<u4", (16,)), ("hours", "<u4", (24,)),
     ]
 )  # fmt: skip
@@ -33,6 +33,8 @@ _S_ELICIT, _S_GRADING, _S_TOPIC, _S_RATE = _S["elicitation"], _S["grading"], _S[
 _S_TURN, _S_TOOLS, _S_NET, _S_CLIENT = _S["first_turn"], _S["tools"], _S["new_network"], _S["new_client"]
 _S_MODEL, _S_COUNTRY, _S_CHANGE, _S_NEAR = _S["new_model"], _S["new_country"], _S["rate_change"], _S["new_near_prompt"]
 _S_OTHER_NET, _S_OTHER_CLIENT = _S["other_network"], _S["other_client"]
+_S_GAP = _S["gap"]
+_PAUSE = 9  # gap bin of 4 minutes and more
 _HIGH = 3  # quarter of 0.5 and above
 
 
@@ -72,6 +74,8 @@ def _absorb(rows: Any, at: Any, time: Any, output: Any, bins: Any) -> None:
         row.countries += (b >> _S_COUNTRY) & one
         row.models += (b >> _S_MODEL) & one
         row.drifts += (b >> _S_CHANGE) & one
+        gap = (b >> _S_GAP) & np.uint64(15)
+        row.visits += _PAUSE <= gap
         row.foreign += (b >> _S_OTHER_NET) & (b >> _S_OTHER_CLIENT) & one
         if ((b >> _S_RATE) & np.uint64(7)) >= _HIGH:
             row.surprise += 1

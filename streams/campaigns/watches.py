@@ -74,26 +74,29 @@ class Watch(Struct, array_like=True):
         if not self.trust:
             return []
         items = []
-        for name, nats in (("new_network", 0.8), ("new_client", 0.8), ("new_model", 2.0), ("new_country", 0.8)):
+        for name, nats in (("new_network", 1.0), ("new_client", 1.0), ("new_model", 2.5), ("new_country", 1.0)):
             if self.new & _NEW[name]:
                 what = name.removeprefix("new_")
                 items.append(evidence("I28", nats * self.trust, what, 0, f"a {what} that this account never used before"))
         minutes = max(1.0, (self.run_last - self.run_start) / 60_000)
         faster = self.run / minutes / self.rate
-        intensity = 4.5 * ramp(math.log10(max(1.0, faster)), 0.6, 2.4) * ramp(self.run, 1, 4)
+        intensity = 5.6 * ramp(math.log10(max(1.0, faster)), 0.6, 2.4) * ramp(self.run, 1, 4)
+        intensity += 2.5 * ramp(math.log10(max(1, self.run)), 1.0, 2.3) * ramp(faster, 3, 10)  # and keeps it up
         items.append(
             evidence("I20", intensity * self.trust, round(faster, 1), 60, "times its usual rate, from elsewhere, by another client")
         )
         exchanges = max(1, self.run)
+        # who is in many places at once but no busier than ever is a program on short-lived machines
+        busy = 0.4 + 0.6 * ramp(math.log10(max(1.0, faster)), 0.6, 1.5)
         for indicator, value, nats, what in (
-            ("I19", self.surprise / exchanges, 1.5 * ramp(self.surprise / exchanges, 0.2, 1.0),
+            ("I19", self.surprise / exchanges, 1.9 * ramp(self.surprise / exchanges, 0.2, 1.0),
              "deviations by which its gaps are shorter than ever, an exchange"),
-            ("I21", self.sizes / exchanges, 4.2 * ramp(self.sizes / exchanges, 0.3, 2.0) * ramp(exchanges, 0, 3),
+            ("I21", self.sizes / exchanges, 5.2 * ramp(self.sizes / exchanges, 0.3, 2.0) * ramp(exchanges, 0, 3),
              "deviations by which it is larger than ever, an exchange"),
-            ("I10", float(self.changes), min(0.5, 0.25 * self.changes), "lasting changes of its rate (Page-Hinkley)"),
-            ("I12", float(self.networks), min(5.4, 1.8 * max(0, self.networks - 1)),
+            ("I10", float(self.changes), min(0.6, 0.3 * self.changes), "lasting changes of its rate (Page-Hinkley)"),
+            ("I12", float(self.networks), busy * min(6.6, 2.2 * max(0, self.networks - 1)),
              "networks never used before, within a quarter of an hour"),
-            ("I12", float(self.countries), min(4.0, 2.0 * max(0, self.countries - 1)),
+            ("I12", float(self.countries), busy * min(5.0, 2.5 * max(0, self.countries - 1)),
              "countries never used before, within a quarter of an hour"),
         ):  # fmt: skip
             items.append(evidence(indicator, nats * self.trust, round(value, 4), 0, what))
@@ -105,6 +108,9 @@ def past(account: Any, now: int) -> tuple[int, float, float]:
     n = max(1, int(account["exchanges"]) - 1)
     minutes = max(60.0, (now - int(account["first"])) / 60_000)
     trust = ramp(n, 4, 12) * ramp(minutes, 30, 120) * (1.0 - ramp(churn(account), 0.12, 0.35))
+    trust *= ramp(int(account["visits"]), 2, 5)  # one long sitting in one place is no habit yet
+    # the present exchange is from elsewhere, and the probe may have been
+    trust *= 1.0 - ramp((int(account["foreign"]) - 2) / (n + 2), 0.06, 0.2)
     return n, n / minutes, trust
 
 

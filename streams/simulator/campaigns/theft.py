@@ -72,7 +72,8 @@ def stolen_key(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
     drafts = [draft(rng, CODE if rng.random() < 0.5 else API) for _ in range(spec.accounts)]
     for one in drafts:
         one.age_days = max(one.age_days, 60.0)
-        one.rate, one.turns = 300 + 300 * float(rng.random()), 4.0
+        # a developer's rate: a key that is stolen from the heaviest users hides in their own traffic
+        one.rate, one.turns = 100 + 150 * float(rng.random()), 4.0
         one.key = one.key or infra.opaque(rng, "key_")
     accounts = freeze(rng, drafts)
     accounts.other_share[:] = 0
