@@ -6,6 +6,8 @@ payload is looked at. Payloads are msgpack of plain numbers and columns, never p
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +17,8 @@ from streams.errors import StateError
 T = TypeVar("T")
 
 STATE_VERSION = 1  # raise it when an older program could misread what this one writes
+
+NO_MARKER = "the state of stage {stage} has no marker; delete its state topic to start anew"
 
 _HEADER = struct.Struct("<2sBBII")  # magic, version, reserved, length, crc32
 _MAGIC = b"SW"
@@ -42,6 +46,17 @@ def unseal(value: bytes) -> bytes:
     if length != len(payload) or checksum != zlib.crc32(payload):
         raise StateError("state record is truncated or corrupt (length or checksum differ)")
     return payload
+
+
+@contextmanager
+def distrust(stage: str) -> Iterator[None]:
+    """Make whatever goes wrong while state is loaded a `StateError`: well sealed is not yet well formed."""
+    try:
+        yield
+    except StateError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise StateError(f"the state of stage {stage} is malformed: {error}") from error
 
 
 def pack(value: Any) -> bytes:

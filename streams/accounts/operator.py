@@ -19,7 +19,7 @@ from streams.contracts.packets import ENDED, IDLE, NO_TIME, RUNNING, Introductio
 from streams.contracts.request import Rejected, RequestEvent, decode_request
 from streams.errors import StateError
 from streams.operator import MARKER_KEY, Batch, Checkpoint, Record
-from streams.state import pack, seal, unpack, unseal
+from streams.state import NO_MARKER, distrust, pack, seal, unpack, unseal
 
 PLAN_CHARS = 32  # of a plan's name are kept
 
@@ -320,6 +320,10 @@ class AccountsOperator:
 
     def restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
         """Load accounts, first sightings and clock."""
+        with distrust(self.stage):
+            return self._restore(records)
+
+    def _restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
         marker: Marker | None = None
         segments: dict[bytes, dict[bytes, bytes]] = {letter: {} for letter in self._memories}
         for key, value in records:
@@ -333,8 +337,8 @@ class AccountsOperator:
             else:
                 raise StateError(f"the accounts state holds an unknown key {key[:40]!r}")
         if marker is None:
-            if self._accounts:
-                raise StateError("the accounts state has accounts but no marker; delete the state topic to start anew")
+            if self._accounts or any(segments.values()):
+                raise StateError(NO_MARKER.format(stage=self.stage))
             return None
         self._clock.load(marker.clock)
         self._next_offset = marker.offset

@@ -13,7 +13,7 @@ from streams.campaigns.shared import SharedToken, TokenState
 from streams.campaigns.watches import Watch
 from streams.errors import StateError
 from streams.operator import MARKER_KEY, Checkpoint
-from streams.state import pack, unpack
+from streams.state import NO_MARKER, distrust, pack, unpack
 from streams.ticks import Position
 
 if TYPE_CHECKING:
@@ -96,13 +96,19 @@ class Snapshot:
 
     def restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
         """Load records into a new operator; raise `StateError` if they are not what `take` gave."""
+        with distrust(self._operator.stage):
+            return self._restore(records)
+
+    def _restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
         op = self._operator
         marker: Marker | None = None
         chunks: dict[int, tuple[bytes, list[str]]] = {}
         tokens: list[SharedToken] = []
         telling: dict[int, list[int]] = {}
         cases: list[Case] = []
+        any_record = False
         for key, value in records:
+            any_record = True
             kind, number = key[:1], int.from_bytes(key[1:9], "big")
             if key == MARKER_KEY:
                 marker = unpack(value, Marker)
@@ -134,11 +140,10 @@ class Snapshot:
             else:
                 raise StateError(f"the campaigns state holds an unknown key {key[:40]!r}")
         if marker is None:
+            if any_record:
+                raise StateError(NO_MARKER.format(stage=op.stage))
             return None
-        try:
-            op.table.restore(chunks)
-        except ValueError as error:
-            raise StateError(str(error)) from None
+        op.table.restore(chunks)
         op.shared.restore(tokens)
         op.families.restore_rows(telling)
         for case in sorted(cases, key=lambda case: case.number):

@@ -26,7 +26,7 @@ from streams.contracts.packets import (
 from streams.errors import StateError
 from streams.operator import EVIDENCE, MARKER_KEY, Batch, Checkpoint, Record
 from streams.segments import SegmentLog
-from streams.state import pack, seal, unpack, unseal
+from streams.state import NO_MARKER, distrust, pack, seal, unpack, unseal
 from streams.ticks import Position, TickBuffer
 from streams.tokens import near, table
 
@@ -204,6 +204,10 @@ class TokensOperator:
 
     def restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
         """Load the tables and the position."""
+        with distrust(self.stage):
+            return self._restore(records)
+
+    def _restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
         marker: Marker | None = None
         segments: dict[bytes, dict[bytes, bytes]] = {b"t": {}, b"n": {}}
         for key, value in records:
@@ -214,6 +218,8 @@ class TokensOperator:
             else:
                 raise StateError(f"the tokens state holds an unknown key {key[:40]!r}")
         if marker is None:
+            if any(segments.values()):
+                raise StateError(NO_MARKER.format(stage=self.stage))
             return None
         self._table.load(self._table_log.restore(segments[b"t"]))
         self._near.load(self._near_log.restore(segments[b"n"]))
