@@ -1,8 +1,16 @@
 """Near prompts: SimHashes of different accounts at a small Hamming distance.
 
 Half of a SimHash (32 bits) is a bucket, not a token: an entry keeps all 64 bits and matches only within
-``max_distance``. Two buckets an exchange find every pair at distance 0 and 1, half of those at 2 and a quarter at 3;
-a campaign of n near prompts has n(n-1)/2 pairs, so that is enough, and chance matches stay near one in a million.
+``max_distance``. Measured on 85,027 real prompts of public data sets:
+
+- Two halves find all pairs at distance 0 and 1, 50 % of those at 2 and 24 % at 3. A campaign of n near prompts has
+  n(n-1)/2 pairs, so that is enough to hold it together.
+- Other numbers in a prompt leave its SimHash as it is. One word replaced leaves a quarter of the prompts within
+  distance 3, and 13 % are found; a short ending added, 55 % and 34 %.
+- 330 of a million prompts match one of another data set with which they share less than 30 % of their words: nearly
+  all are prompts made of numbers. 6 % match one of their own set, mostly by a template.
+
+Cannot see paraphrases, and is not meant to: what says the same in other words is another prompt here.
 
 Source: Charikar 2002 (SimHash); Manku, Jain, Das Sarma 2007 (tables of bit blocks).
 """
