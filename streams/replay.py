@@ -20,6 +20,7 @@ from streams.operator import ALERTS, Batch, Record
 from streams.pipeline import Pipeline
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
+READ_BYTES = 1 << 20
 BATCH_EVENTS = 2_000  # a file has no latency to keep; larger batches are no faster
 
 
@@ -38,6 +39,37 @@ def key_of(line: bytes) -> bytes | None:
         return _account_id(line).account_id.encode()
     except (msgspec.MsgspecError, UnicodeEncodeError, UnicodeDecodeError):
         return None
+
+
+class _Zstandard(io.RawIOBase):
+    """Read all frames of a file; unlike the library's own reader, refuse one that is cut off."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._fresh = True  # at the start of a frame
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            if self._frame.eof:
+                data = self._frame.unused_data
+                self._frame, self._fresh = zstandard.ZstdDecompressor().decompressobj(), True
+            else:
+                data = b""
+            data = data or self._raw.read(READ_BYTES)
+            if not data:
+                if not self._fresh:
+                    raise EOFError("it is cut off within a frame")
+                return 0
+            self._fresh = False
+            self._ready = self._frame.decompress(data)
+        n = min(len(buffer), len(self._ready))
+        buffer[:n], self._ready = self._ready[:n], self._ready[n:]
+        return n
 
 
 @contextmanager
@@ -60,7 +92,7 @@ def open_input(path: str) -> Iterator[tuple[IO[bytes], Callable[[], int], int | 
         if path.endswith(".gz"):
             lines = gzip.GzipFile(fileobj=raw)
         elif path.endswith(".zst"):
-            lines = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw))
+            lines = io.BufferedReader(_Zstandard(raw), READ_BYTES)
         yield lines, raw.tell, size
 
 

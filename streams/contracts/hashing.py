@@ -27,7 +27,7 @@ def murmur2(data: bytes) -> int:
 def partition_of(key: str, partitions: int) -> int:
     """Partition that Kafka's default partitioner (and librdkafka's murmur2_random) gives to ``key``.
 
-    >>> partition_of("account-1", 4)
+    >>> partition_of("account-0", 4)
     3
     """
     return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions

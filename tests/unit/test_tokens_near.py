@@ -1,0 +1,92 @@
+"""Near prompts of different accounts."""
+
+import numpy as np
+import pytest
+
+from streams.tokens.near import NearPrompts
+
+LIFE_MS = 40_000
+BUCKET = 77
+BASE = 0x0123_4567_89AB_CDEF
+
+
+def near(cap: int = 64) -> NearPrompts:
+    return NearPrompts(LIFE_MS, max_distance=3, bucket_cap=cap)
+
+
+def match(found: NearPrompts, *items: tuple[int, int, int], bucket: int = BUCKET) -> list[tuple[int, int]]:
+    """Show (SimHash, account, time) sightings; returns founder and its SimHash for each."""
+    simhash, account, time = (np.array(column) for column in zip(*items, strict=True))
+    founder, near_to, _ = found.match(
+        np.full(len(items), bucket, np.uint64), simhash.astype(np.uint64), account.astype(np.uint64), time
+    )
+    return list(zip(founder.tolist(), near_to.tolist(), strict=True))
+
+
+def flipped(bits: int) -> int:
+    return BASE ^ ((1 << bits) - 1)
+
+
+@pytest.mark.parametrize(("bits", "expected"), [(0, (1, BASE)), (3, (1, BASE)), (4, (0, 0))])
+def test_distance(bits, expected):
+    """Up to three bits apart are near, four are not."""
+    assert [(0, 0), expected] == match(near(), (BASE, 1, 0), (flipped(bits), 2, 1))
+
+
+def test_the_nearest_is_found():
+    """Of several the nearest counts, whoever came first."""
+    found = near()
+    match(found, (flipped(3), 1, 0), (flipped(3) ^ (0xF << 40), 2, 0), (flipped(0) ^ (0xFF << 20), 3, 0))
+    assert [(1, flipped(3))] == match(found, (flipped(2), 9, 5))
+
+
+def test_other_bucket():
+    """Only entries of the same bucket are compared."""
+    found = near()
+    match(found, (BASE, 1, 0))
+    assert [(0, 0)] == match(found, (BASE, 2, 1), bucket=BUCKET + 1)
+
+
+def test_life():
+    """An entry that nobody matches ends after its life; one that is matched lives on."""
+    found = near()
+    match(found, (BASE, 1, 0))
+    assert [(1, BASE)] == match(found, (BASE, 2, LIFE_MS))
+    assert [(1, BASE)] == match(found, (BASE, 3, 2 * LIFE_MS))
+    assert [(0, 0)] == match(found, (BASE, 4, 3 * LIFE_MS + 1))
+    assert [(4, BASE)] == match(found, (BASE, 5, 3 * LIFE_MS + 2))
+
+
+def test_cap():
+    """A full bucket takes nothing more, but still finds what it holds."""
+    found = near(cap=2)
+    apart = [BASE, BASE ^ (0xFF << 8), BASE ^ (0xFF << 32)]
+    match(found, *((simhash, i + 1, 0) for i, simhash in enumerate(apart)))
+    assert [(1, BASE), (0, 0)] == match(found, (apart[0], 8, 1), (apart[2], 9, 1))
+    assert 2 == len(found)
+
+
+def test_growth_and_restore_change_nothing():
+    """A table that grew, one that was restored from its rows, and a large one agree on every founder."""
+    random = np.random.default_rng(2)
+    n = 30_000
+    base = random.integers(1, 2**63, 500, dtype=np.uint64)
+    simhash = base[random.integers(0, 500, n)] ^ (np.uint64(1) << random.integers(0, 64, n, dtype=np.uint64))
+    bucket = simhash & np.uint64(0xFF)
+    account = random.integers(1, 300, n).astype(np.uint64)
+    time = np.sort(random.integers(0, 6 * LIFE_MS, n))
+    expected = near().match(bucket, simhash, account, time)[:2]
+
+    found, rows = near(), []
+    founders = []
+    for start in range(0, n, 700):
+        part = slice(start, start + 700)
+        *answer, stored = found.match(bucket[part], simhash[part], account[part], time[part])
+        founders.append(answer)
+        rows.append(stored)
+        if start % 2_100 == 0:
+            found = near()
+            found.load(np.concatenate(rows))
+    assert expected[0].tolist() == np.concatenate([founder for founder, _ in founders]).tolist()
+    assert expected[1].tolist() == np.concatenate([near_to for _, near_to in founders]).tolist()
+    assert np.count_nonzero(expected[0]) > n // 10

@@ -1,0 +1,110 @@
+"""Who shares a token, and how many."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.tokens.table import COUNTED, LINKED, RENEWED, TokenTable
+
+LIFE_MS = (10_000, 50_000)
+CAPS = (4, 100)
+NOTHING = 0
+
+Item = tuple[int, int, int, int, int]  # token, account, time, first, kind
+
+
+def absorb(table: TokenTable, items: list[Item]) -> list[tuple[int, int, int, int]]:
+    """Show sightings; returns code, degree, founder and founder's first time for each."""
+    token, account, time, first, kind = (np.array(column) for column in zip(*items, strict=True))
+    found = table.absorb(
+        token.astype(np.uint64), account.astype(np.uint64), time, first.astype(np.uint8), kind.astype(np.uint8)
+    )
+    return list(zip(*(column.tolist() for column in found), strict=True))
+
+
+def test_second_account_links_both():
+    """The first account of a token is nothing yet, the second tells who was first, later ones only themselves."""
+    table = TokenTable(LIFE_MS, CAPS)
+    found = absorb(table, [(9, 1, 100, 1, 0), (9, 2, 200, 1, 0), (9, 3, 300, 1, 0)])
+    assert [(NOTHING, 1, 0, 0), (LINKED, 2, 1, 100), (LINKED, 3, 0, 0)] == found
+    assert (1, 1) == (len(table), table.shared)
+
+
+def test_renewals():
+    """A renewal travels on once the token is shared, and makes no degree."""
+    table = TokenTable(LIFE_MS, CAPS)
+    assert [NOTHING, NOTHING] == [code for code, *_ in absorb(table, [(9, 1, 100, 1, 0), (9, 1, 200, 0, 0)])]
+    found = absorb(table, [(9, 2, 300, 1, 0), (9, 1, 400, 0, 0)])
+    assert [(LINKED, 2), (RENEWED, 2)] == [(code, degree) for code, degree, *_ in found]
+
+
+def test_cap():
+    """Above its cap only the count of a token travels, at each doubling."""
+    table = TokenTable(LIFE_MS, CAPS)
+    found = absorb(table, [(9, account, account, 1, 0) for account in range(1, 18)])
+    codes = [code for code, *_ in found]
+    assert [NOTHING, LINKED, LINKED, LINKED] == codes[:4]
+    assert {8: COUNTED, 16: COUNTED} == {i: code for i, code in enumerate(codes[4:], 5) if code}
+
+
+def test_life():
+    """A token unseen for the life of its kind begins anew."""
+    table = TokenTable(LIFE_MS, CAPS)
+    absorb(table, [(9, 1, 0, 1, 0), (8, 1, 0, 1, 1)])
+    found = absorb(table, [(9, 2, 10_001, 1, 0), (8, 2, 10_001, 1, 1)])
+    assert [(NOTHING, 1, 0, 0), (LINKED, 2, 1, 0)] == found
+
+
+def plain(items: list[Item]) -> list[tuple[int, int, int, int]]:
+    """Say the rules with a dict."""
+    held: dict[int, list[int]] = {}  # token -> founder, first, last, degree
+    out = []
+    for token, account, time, first, kind in items:
+        entry = held.get(token)
+        if entry is None or time - entry[2] > LIFE_MS[kind]:
+            held[token] = [account, time, time, 1]
+            out.append((NOTHING, 1, 0, 0))
+            continue
+        entry[2] = max(entry[2], time)
+        code = founder = since = 0
+        if not first or account == entry[0]:
+            code = RENEWED if 2 <= entry[3] <= CAPS[kind] else NOTHING
+        else:
+            entry[3] += 1
+            if entry[3] <= CAPS[kind]:
+                code = LINKED
+                if entry[3] == 2:
+                    founder, since = entry[0], entry[1]
+            elif entry[3].bit_count() == 1:
+                code = COUNTED
+        out.append((code, entry[3], founder, since))
+    return out
+
+
+item = st.tuples(st.integers(1, 12), st.integers(1, 8), st.integers(0, 150_000), st.integers(0, 1))
+
+
+@settings(deadline=None)
+@given(st.lists(item, min_size=1, max_size=200), st.integers(1, 60))
+def test_like_a_dict(items, step):
+    """In batches of any size, and restored between any two of them from its rows, the table is like a dict."""
+    items = [(*each, each[0] % 2) for each in sorted(items, key=lambda each: each[2])]
+    expected = plain(items)
+    table, rows = TokenTable(LIFE_MS, CAPS), []
+    found = []
+    for start in range(0, len(items), step):
+        part = items[start : start + step]
+        found += absorb(table, part)
+        rows.append(table.rows(np.array([each[0] for each in part], np.uint64)))
+        table = TokenTable(LIFE_MS, CAPS)
+        table.load(np.concatenate(rows))
+    assert expected == found
+
+
+def test_grows_and_forgets():
+    """The table holds what is alive, not all that ever was."""
+    table = TokenTable(LIFE_MS, CAPS)
+    for i in range(40):
+        absorb(table, [(1 + i * 3_000 + j, 1, i * 20_000, 1, 0) for j in range(3_000)])
+    assert len(table) < 30_000
+    assert len(table) == len(table.all_rows())
