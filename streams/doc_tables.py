@@ -15,12 +15,12 @@ from streams.models import MODELS
 # per what -> model -> what it follows, and the evidence it enters
 MEANINGS: dict[str, dict[str, tuple[str, str]]] = {
     "account": {
-        "gap_mean": ("usual pause between exchanges, log2 s", "I28"),
-        "gap_var": ("its spread", "I28"),
+        "gap_mean": ("usual pause between exchanges, log2 s", "I19"),
+        "gap_var": ("its spread", "I19"),
         "size_mean": ("usual answer length, log2 tokens", "I21"),
         "size_var": ("its spread", "I21"),
         "input_median": ("usual prompt length, log2 tokens", "I21"),
-        "rate_change": ("a lasting change of its rate", "I19"),
+        "rate_change": ("a lasting change of its rate", "I10"),
     },
     "group": {
         "volume_mean": ("exchanges a minute", "I10"),
