@@ -74,12 +74,33 @@ class AccountModels:
         return models
 
 
+Usual = tuple[int, int, int, int]
+NO_USUAL: Usual = (0, 0, 0, 0)
+
+
+def _vote(usual: Usual, value: int) -> tuple[Usual, int]:
+    """Count a value in the manner of Misra and Gries (1982) with two counters; tell whether it is neither's.
+
+    Votes are capped, so that a move is followed within weeks. People work in two places; a third is news.
+    """
+    first, votes, second, others = usual
+    if value == first:
+        return (first, min(VOTES_MAX, votes + 1), second, others), 0
+    if value == second:
+        return (first, votes, second, min(VOTES_MAX, others + 1)), 0
+    if not votes:
+        return (value, 1, second, others), 0
+    if not others:
+        return (first, votes, value, 1), 0
+    return (first, votes - 1, second, others - 1), 1
+
+
 class Account:
     """Counters of one account; ``applied`` is the offset of the last record that is part of this state."""
 
     __slots__ = (
-        "applied", "client", "client_votes", "count", "created_at", "hash", "last_time", "mail", "misrouted", "models",
-        "network", "network_votes", "org", "plan", "recent",
+        "applied", "clients", "count", "created_at", "hash", "last_time", "mail", "misrouted", "models", "networks",
+        "org", "plan", "recent",
     )  # fmt: skip
 
     def __init__(self, hash_: int) -> None:
@@ -93,38 +114,26 @@ class Account:
         self.created_at = 0
         self.misrouted = False
         self.recent = array("I")  # 32-bit hashes of the last event ids
-        self.network = self.network_votes = self.client = self.client_votes = 0
+        # the two that most exchanges come from, with their votes: (first, votes, second, votes)
+        self.networks = self.clients = NO_USUAL
         self.models: AccountModels | None = None
 
     def vote(self, network: int, client: int) -> int:
-        """Take note of where an exchange came from; returns the bits for what is not the account's usual.
-
-        Majority vote in constant space (Boyer and Moore 1981), capped so that a move is followed within weeks.
-        """
+        """Take note of where an exchange came from; returns the bits for what is neither of the account's usual two."""
         bits = 0
         if network:
-            if network == self.network:
-                self.network_votes = min(VOTES_MAX, self.network_votes + 1)
-            elif self.network_votes:
-                self.network_votes -= 1
-                bits |= 1 << 42
-            else:
-                self.network, self.network_votes = network, 1
+            self.networks, other = _vote(self.networks, network)
+            bits = other << 42
         if client:
-            if client == self.client:
-                self.client_votes = min(VOTES_MAX, self.client_votes + 1)
-            elif self.client_votes:
-                self.client_votes -= 1
-                bits |= 1 << 43
-            else:
-                self.client, self.client_votes = client, 1
+            self.clients, other = _vote(self.clients, client)
+            bits |= other << 43
         return bits
 
     def dump(self) -> tuple[Any, ...]:
         """Plain numbers."""
         return (
             self.applied, self.count, self.last_time, self.org, self.mail, self.plan, self.created_at,
-            self.misrouted, self.network, self.network_votes, self.client, self.client_votes, self.recent.tobytes(),
+            self.misrouted, self.networks, self.clients, self.recent.tobytes(),
             self.models.dump() if self.models else None,
         )  # fmt: skip
 
@@ -134,8 +143,7 @@ class Account:
         account = cls(hash_)
         (
             account.applied, account.count, account.last_time, account.org, account.mail, account.plan,
-            account.created_at, account.misrouted, account.network, account.network_votes, account.client,
-            account.client_votes, recent, models,
+            account.created_at, account.misrouted, account.networks, account.clients, recent, models,
         ) = state  # fmt: skip
         if len(recent) % 4:
             raise StateError("an account's event ids are cut off")
@@ -144,4 +152,4 @@ class Account:
         return account
 
 
-AccountState = tuple[int, int, int, int, int, str, int, bool, int, int, int, int, bytes, list[Any] | None]
+AccountState = tuple[int, int, int, int, int, str, int, bool, Usual, Usual, bytes, list[Any] | None]

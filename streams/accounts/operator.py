@@ -141,7 +141,7 @@ class AccountsOperator:
         if self._clock.watermark == NO_TIME:
             self._clock.confirm()
             out = self._take(NOTHING)
-        return out + self._outbox.flush(self._clock, status)
+        return out + self._flush(status)
 
     def _take(self, items: Items) -> list[Record]:
         clock = self._clock
@@ -168,7 +168,13 @@ class AccountsOperator:
         elif items.events:
             self._events(items, self._times(items))
         self._sweep()
-        return self._outbox.flush(clock, RUNNING)
+        return self._flush(RUNNING)
+
+    def _flush(self, status: int) -> list[Record]:
+        outbox = self._outbox
+        self._count("sightings", n=outbox.sightings)
+        self._count("signals", n=outbox.signals)
+        return outbox.flush(self._clock, status)
 
     def _cut(self, offset: int, clock: PartitionClock) -> None:
         if self._durable:

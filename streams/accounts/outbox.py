@@ -129,6 +129,16 @@ class Outbox:
         sightings["simhash"] = np.where(_KINDS[kind] >= NEAR_LOW, simhash[event], np.uint64(0))
         self._sightings.append(sightings)
 
+    @property
+    def sightings(self) -> int:
+        """How many wait to be sent."""
+        return sum(part.size for part in self._sightings)
+
+    @property
+    def signals(self) -> int:
+        """How many wait to be sent."""
+        return sum(part.size for part in self._signals)
+
     def _see(self, pairs: Any, account: Any, time: Any, offset: Any) -> Any:
         seen = np.empty(pairs.shape, np.uint8)
         start = 0
