@@ -12,6 +12,7 @@ from streams.campaigns.table import AccountTable
 from streams.contracts.packets import SYSTEM
 
 POOL_MIN = 5
+BUSY_EXCHANGES = 80  # an account with more shows some public text sooner or later
 
 
 def pools(
@@ -58,7 +59,8 @@ def pools(
                     member.tokens += 1
         group = Group(table, shared, members, inside, now)
         # one public text among much else is no sign of belonging
-        group = group.take(((group.shown >= 2) | (group.uses >= 3) | (group.purity >= 0.02)) & (group.purity >= 0.01))
+        close = (group.shown >= 2) | (group.uses >= 3) | (group.exchanges < BUSY_EXCHANGES)
+        group = group.take(close & (group.purity >= 0.01))
         if len(group) >= POOL_MIN:
             out.append((founder, group))
     return out

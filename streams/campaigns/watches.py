@@ -91,7 +91,7 @@ class Watch(Struct, array_like=True):
         for indicator, value, nats, what in (
             ("I19", self.surprise / exchanges, 1.9 * ramp(self.surprise / exchanges, 0.2, 1.0),
              "deviations by which its gaps are shorter than ever, an exchange"),
-            ("I21", self.sizes / exchanges, 5.2 * ramp(self.sizes / exchanges, 0.3, 2.0) * ramp(exchanges, 0, 3),
+            ("I21", self.sizes / exchanges, busy * 5.2 * ramp(self.sizes / exchanges, 0.3, 2.0) * ramp(exchanges, 0, 5),
              "deviations by which it is larger than ever, an exchange"),
             ("I10", float(self.changes), min(0.6, 0.3 * self.changes), "lasting changes of its rate (Page-Hinkley)"),
             ("I12", float(self.networks), busy * min(6.6, 2.2 * max(0, self.networks - 1)),

@@ -15,6 +15,7 @@ PHRASE_MAX_WORDS = 12
 HEAD_UNITS = 12  # a word is 2 units, a character of a script without spaces 1: six words or twelve characters
 TAIL_UNITS = 10
 TEMPLATE_MIN_UNITS = 6  # a skeleton of fewer is shared by everybody and means nothing
+CLOSING_MIN_UNITS = 20  # 10 words
 OPENING_MIN_UNITS = 24  # 12 words: a shorter opening is a greeting or a title
 
 # kinds of tokens
@@ -30,7 +31,8 @@ CODE = 16  # flag: inside a code block
 BYTES, CODE_MARKS, BLOCKS, ASKS, NOT_ASCII, LATIN = range(6)
 HAN, KANA, HANGUL, CYRILLIC, ARABIC, HEBREW, INDIC, THAI, GREEK = range(6, 15)  # as LANGUAGES of fingerprint.py
 OPENING = 15  # tokens before the first blank line, 0 if there is none
-N_COUNTS = OPENING + 1
+CLOSING = OPENING + 1  # tokens before the last blank line, 0 if there is none
+N_COUNTS = CLOSING + 1
 
 SCORED_TOPICS = (
     "coding",
@@ -217,16 +219,19 @@ def tokenize(data, n, hashes, kinds, counts):
     flag = 0
     span_end = 0
     joined = 0  # words just before that dots, hyphens and the like join to the present one: part of a mail address
+    next_blank = -1
     searched = np.zeros(10, np.int64)  # by slot: no closing mark lies before here, so that no byte is searched twice
     i = 0
     while i <= n:
         b = np.int64(data[i]) if i < n else np.int64(32)
-        if b == 10 and counts[OPENING] == 0:
+        if b == 10:
             blank = i + 1
             while blank < n and (data[blank] == 32 or data[blank] == 9 or data[blank] == 13):
                 blank += 1
             if blank < n and data[blank] == 10:
-                counts[OPENING] = count + (1 if length > 0 else 0)
+                counts[CLOSING] = count + (1 if length > 0 else 0)
+                if counts[OPENING] == 0:
+                    counts[OPENING] = counts[CLOSING]
         size = 1
         cp = b
         if b >= 0xF0 and i + 3 < n:
@@ -318,7 +323,13 @@ def tokenize(data, n, hashes, kinds, counts):
                     span_end += 1
                 size = 3
             elif slot >= 0 and following > 32:
-                end = min(n, i + size + SPAN_MAX_BYTES)
+                if next_blank < i:  # a quoted span ends with its paragraph: a stray mark must not swallow what follows
+                    next_blank = i
+                    while next_blank < n and not (
+                        data[next_blank] == 10 and next_blank + 1 < n and data[next_blank + 1] == 10
+                    ):
+                        next_blank += 1
+                end = min(next_blank, i + size + SPAN_MAX_BYTES)
                 start = max(i + size, searched[slot])
                 found = _closing(data, start, end, mark, n) if start < end else -1
                 if found >= 0:
@@ -376,20 +387,26 @@ def simhash(hashes, n):
 
 
 @njit(cache=True)
-def skeleton(hashes, kinds, n, opening):
+def skeleton(hashes, kinds, n, opening, closing):
     """Give the template, head and tail hashes of the masked text; 0 for what is too short to mean anything.
 
     The template is that of the first ``opening`` tokens, the opening paragraph, if it is long enough to be an
-    instruction: what follows it is then what the instruction is applied to. Otherwise it is that of the whole text.
+    instruction: what follows it is then what the instruction is applied to. Otherwise it is that of the whole text. The
+    tail likewise is that of all tokens from ``closing`` on, the last paragraph, if that is long enough.
     """
     masked = np.empty(n, np.uint64)
     units = np.empty(n, np.int8)
     total = 0
     m = 0
     end = 0
+    close = 0
+    before = 0
     for i in range(n):
         if i == opening and total >= OPENING_MIN_UNITS:
             end = m
+        if i == closing:
+            close = m
+            before = total
         kind = kinds[i]
         mask = CODE if kind & CODE else QUOTED if kind & QUOTED else kind
         if mask > SINGLE:
@@ -421,7 +438,11 @@ def skeleton(hashes, kinds, n, opening):
             head = _mix(head * _STEP + masked[i])
             seen += units[i]
             i += 1
-    if 2 * total >= 3 * TAIL_UNITS:
+    if closing > 0 and total - before >= CLOSING_MIN_UNITS:
+        tail = ~_SEED
+        for i in range(close, m):
+            tail = _mix(tail * _STEP + masked[i])
+    elif 2 * total >= 3 * TAIL_UNITS:
         seen = 0
         i = m - 1
         tail = ~_SEED
@@ -544,7 +565,7 @@ def analyse(data, last_words, phrase_keys, phrases, n_phrases):
     numbers = 0
     for i in range(words):
         numbers += (kinds[i] & 7) == NUMBER
-    template, head, tail = skeleton(hashes, kinds, words, counts[OPENING])
+    template, head, tail = skeleton(hashes, kinds, words, counts[OPENING], counts[CLOSING])
     topic = _topic(sums, counts, numbers)
     language = _language(sums, counts)
     return simhash(hashes, words), template, head, tail, _score(sums[0]), _score(sums[1]), topic, language
