@@ -37,16 +37,20 @@ class Numbers(Struct, frozen=True):
     shared_tokens: int = 0
     lag: dict[str, int] = {}  # records not yet taken in, by stage
     watermark_ms: int = 0  # of the last stage: everything up to here has been judged
+    cpu_s: float = 0.0  # of the process, all threads
+    resident_bytes: int = 0
 
 
 class WorkerProcess:
     """One worker, in a session of its own: Ctrl-C in the terminal does not reach it, the demo decides when it ends.
 
-    ``folder`` takes its log. If this process is killed, the worker and the folder go too.
+    ``folder`` takes its log; ``arguments`` are added to the command. If this process is killed, the worker and the
+    folder go too.
     """
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, *arguments: str) -> None:
         self._settings = settings
+        self._arguments = arguments
         self._log = folder / "worker.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: Watcher | None = None
@@ -56,7 +60,7 @@ class WorkerProcess:
         """Start it with exactly these settings, whatever this process's environment and settings file say."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         environ |= {variable(key): str(value) for key, value in flatten(self._settings).items() if value != ""}
-        command = [sys.executable, "-c", MAIN, "worker", "--metrics-port", "0"]
+        command = [sys.executable, "-c", MAIN, "worker", "--metrics-port", "0", *self._arguments]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603
                 command, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -73,6 +77,11 @@ class WorkerProcess:
         if self._process is not None and (code := self._process.poll()) is not None:
             last = tail(self._log) or "  (it printed nothing)"
             raise StillwatchError(f"The worker ended early (exit {code}). Its last lines:\n{last}")
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs, or before the start."""
+        return self._process.poll() if self._process else None
 
     def stop(self) -> int | None:
         """End it in order, by force if that takes too long; return its exit code (None if it never ran)."""
@@ -110,7 +119,7 @@ def parse(text: str) -> Numbers:
     """Pick what the demo shows out of the worker's metrics (Prometheus text format)."""
     held: dict[tuple[str, str], float] = {}
     lag = dict.fromkeys(STAGES, 0)
-    events, watermark, ready = 0.0, 0.0, False
+    events, watermark, ready, cpu, resident = 0.0, 0.0, False, 0.0, 0.0
     for family in text_string_to_metric_families(text):
         for name, labels, value, *_ in family.samples:
             stage = labels.get("stage", "")
@@ -124,6 +133,10 @@ def parse(text: str) -> Numbers:
                 watermark = value
             elif name == "stillwatch_ready":
                 ready = value == 1
+            elif name == "process_cpu_seconds_total":
+                cpu = value
+            elif name == "process_resident_memory_bytes":
+                resident = value
     return Numbers(
         ready=ready,
         events=int(events),
@@ -133,4 +146,6 @@ def parse(text: str) -> Numbers:
         shared_tokens=int(held.get(("tokens", "shared_tokens"), 0)),
         lag=lag,
         watermark_ms=round(watermark * 1_000),
+        cpu_s=cpu,
+        resident_bytes=int(resident),
     )

@@ -1,0 +1,161 @@
+"""Decode and replay, each in a process of its own: run as ``python -m streams.bench.rows ROW FILE SETTINGS``."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from streams.bench.traffic import Traffic
+from streams.config import Settings
+from streams.contracts.packets import NEAR_LOW, TEMPLATE
+from streams.contracts.request import Rejected, decode_request
+from streams.operator import ALERTS, Batch, Record
+
+BATCH_EVENTS = 500
+PROGRESS_EVENTS = 10_000
+
+
+class Row(msgspec.Struct):
+    """One line of the result. ``events_per_s`` is by wall time, CPU by all threads of the process."""
+
+    row: str
+    events: int
+    seconds: float
+    events_per_s: float
+    cpu_us_per_event: float
+    stages_us_per_event: dict[str, float] = {}
+    per_event: dict[str, float] = {}  # sightings, links, signals, new content tokens
+    accounts: int = 0
+    memory_bytes: int = 0  # grown by
+    memory_bytes_per_account: float = 0.0
+    alerts: int = 0
+    void: str = ""  # why the figures do not count
+
+
+class Replayed(msgspec.Struct):
+    """What a replay hands back."""
+
+    row: Row
+    alerts: list[tuple[bytes, bytes, tuple[tuple[str, bytes], ...]]]  # key, value, headers
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process now (Linux)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def row(name: str, events: int, wall_s: float, cpu_s: float) -> Row:
+    """Make a row from its measurements."""
+    return Row(name, events, round(wall_s, 3), round(events / wall_s), round(cpu_s / events * 1e6, 2))
+
+
+def decode(traffic: Traffic) -> Row:
+    """Decode and validate every event, nothing else."""
+    wall = cpu = 0.0
+    done = 0
+    batch: list[bytes] = []
+    lines = traffic.lines()
+    while batch := [line for _, line in zip(range(BATCH_EVENTS), lines, strict=False)]:
+        began, cpu_began = time.perf_counter(), time.process_time()
+        found = [decode_request(line, 1 << 20) for line in batch]
+        wall, cpu = wall + time.perf_counter() - began, cpu + time.process_time() - cpu_began
+        if Rejected in set(map(type, found)):
+            raise AssertionError("the simulator wrote an event that is none")
+        done += len(batch)
+        _progress(done)
+    return row("decode only", done, wall, cpu)
+
+
+class _Timed:
+    """An operator with a stopwatch."""
+
+    def __init__(self, operator: Any, seconds: dict[str, float]) -> None:
+        self._operator, self._seconds = operator, seconds
+        self.partition = operator.partition
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._operator, name)
+
+    def on_batch(self, batch: Batch) -> list[Record]:
+        """Pass on."""
+        return self._time(self._operator.on_batch, batch)
+
+    def on_end(self) -> list[Record]:
+        """Pass on."""
+        return self._time(self._operator.on_end)
+
+    def _time(self, call: Any, *arguments: Any) -> list[Record]:
+        began = time.thread_time()
+        out: list[Record] = call(*arguments)
+        self._seconds[self._operator.stage] += time.thread_time() - began
+        return out
+
+
+def replay(traffic: Traffic, settings: Settings) -> Replayed:
+    """Run all stages over the events, as `stillwatch replay` does."""
+    from streams.pipeline import warm_up
+    from streams.replay import Replay
+
+    warm_up()
+    alerts: list[tuple[bytes, bytes, tuple[tuple[str, bytes], ...]]] = []
+
+    def keep(record: Record) -> None:
+        if record.role == ALERTS:
+            alerts.append((record.key or b"", record.value, record.headers))
+
+    host = Replay(settings, keep)
+    pipeline = host.pipeline
+    seconds = dict.fromkeys(("accounts", "tokens", "campaigns"), 0.0)
+    pipeline.accounts = [_Timed(each, seconds) for each in pipeline.accounts]  # type: ignore[misc]
+    pipeline.tokens = [_Timed(each, seconds) for each in pipeline.tokens]  # type: ignore[misc]
+    pipeline.campaigns = _Timed(pipeline.campaigns, seconds)  # type: ignore[assignment]
+    before = resident_bytes()
+    began, cpu_began = time.perf_counter(), time.process_time()
+    for done, line in enumerate(traffic.lines(), 1):
+        host.feed(line)
+        if done % PROGRESS_EVENTS == 0:
+            _progress(done)
+    host.end()
+    found = row("replay", host.lines, time.perf_counter() - began, time.process_time() - cpu_began)
+    found.stages_us_per_event = {stage: round(s / host.lines * 1e6, 2) for stage, s in seconds.items()}
+    found.accounts = len(pipeline.campaigns.table)
+    found.memory_bytes = resident_bytes() - before
+    found.memory_bytes_per_account = round(found.memory_bytes / max(1, found.accounts))
+    found.per_event = _per_event(pipeline, host.lines)
+    found.alerts = len(alerts)
+    return Replayed(found, alerts)
+
+
+def _per_event(pipeline: Any, events: int) -> dict[str, float]:
+    def counted(operators: list[Any], name: str) -> int:
+        return sum(operator.counters.get((name,), 0) for operator in operators)
+
+    kinds = [operator._table.all_rows()["kind"] for operator in pipeline.tokens]
+    shown = sum(int(((kind >= TEMPLATE) & (kind < NEAR_LOW)).sum()) for kind in kinds)
+    near = sum(len(operator._near) for operator in pipeline.tokens) / 2  # two halves a prompt
+    counts = {
+        "sightings": counted(pipeline.accounts, "sightings"),
+        "links": counted(pipeline.tokens, "links"),
+        "signals": counted(pipeline.accounts, "signals"),
+        "new content tokens": shown + near,
+    }
+    return {name: round(count / events, 3) for name, count in counts.items()}
+
+
+def _progress(done: int) -> None:
+    print(done, flush=True)
+
+
+def main() -> None:
+    """Run one row and write its result next to the events."""
+    name, traffic_json, settings_json, result = sys.argv[1:]
+    traffic = msgspec.json.decode(traffic_json, type=Traffic)
+    settings = msgspec.json.decode(settings_json, type=Settings)
+    found = decode(traffic) if name == "decode" else replay(traffic, settings)
+    Path(result).write_bytes(msgspec.msgpack.encode(found))
+
+
+if __name__ == "__main__":
+    main()
