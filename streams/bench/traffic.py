@@ -1,4 +1,4 @@
-"""The events of a benchmark: the simulator's default mix with a campaign running, as a file of lines."""
+"""The events of a benchmark: the simulator's default mix with its campaigns running, as a file of lines."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import msgspec
 
 from streams.simulator.generate import Simulation
-from streams.simulator.plan import bench_plan
+from streams.simulator.plan import Plan, campaigns
 
 REPORT_EVENTS = 5_000
+CAMPAIGNS_START_H = 0.05  # early, so that there are alerts to compare
 
 
 class Traffic(msgspec.Struct):
@@ -46,5 +47,5 @@ def write_traffic(path: Path, accounts: int, events: int, seed: int, report: Cal
 
 
 def _simulation(seed: int, accounts: int, hours: float) -> Simulation:
-    plan = bench_plan(seed, accounts, hours)
-    return Simulation(msgspec.structs.replace(plan, prompts="fingerprints"))
+    specs = tuple(msgspec.structs.replace(spec, start_h=CAMPAIGNS_START_H) for spec in campaigns("default"))
+    return Simulation(Plan(seed=seed, accounts=accounts, hours=hours, campaigns=specs, prompts="fingerprints"))

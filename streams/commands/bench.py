@@ -43,7 +43,7 @@ def _rows(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
 def bench(settings: Settings, accounts: int, events: int, seed: int, rows: tuple[str, ...], as_json: bool) -> None:
     """Measure decoding, replay, and a worker on a real broker, on the same simulated events.
 
-    The events are the simulator's default mix with a campaign running, fingerprints instead of texts. The broker is
+    The events are the simulator's default mix with its campaigns running, fingerprints instead of texts. The broker is
     started and stopped here. The worker's row counts only if its alerts are those of the replay. On a busy machine the
     CPU time per event says more than the events per second.
     """
