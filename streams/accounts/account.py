@@ -12,7 +12,9 @@ from streams.models import MODELS, Dump
 FADING = 0.05  # weight of the newest exchange in an account's means: about its last 40 exchanges
 SURPRISE_SD_FLOOR = 0.75  # doublings; people's gaps and sizes vary at least so much
 SURPRISE_MAX = 7
-VOTES_MAX = 1_000
+VOTES_MAX = 200  # visits
+SECOND_VISITS = 3
+VISIT_PAUSE_MS = 240_000
 
 # name -> key in MODELS; the order is the order of the dump. Listed in the README from here.
 ACCOUNT_MODELS = {
@@ -78,21 +80,24 @@ Usual = tuple[int, int, int, int]
 NO_USUAL: Usual = (0, 0, 0, 0)
 
 
-def _vote(usual: Usual, value: int) -> tuple[Usual, int]:
-    """Count a value in the manner of Misra and Gries (1982) with two counters; tell whether it is neither's.
-
-    Votes are capped, so that a move is followed within weeks. People work in two places; a third is news.
-    """
+def _vote(usual: Usual, value: int) -> Usual:
+    """Count a visit in the manner of Misra and Gries (1982) with two counters, capped so that a move is followed."""
     first, votes, second, others = usual
     if value == first:
-        return (first, min(VOTES_MAX, votes + 1), second, others), 0
+        return first, min(VOTES_MAX, votes + 1), second, others
     if value == second:
-        return (first, votes, second, min(VOTES_MAX, others + 1)), 0
+        return first, votes, second, min(VOTES_MAX, others + 1)
     if not votes:
-        return (value, 1, second, others), 0
+        return value, 1, second, others
     if not others:
-        return (first, votes, value, 1), 0
-    return (first, votes - 1, second, others - 1), 1
+        return first, votes, value, 1
+    return first, votes - 1, second, others - 1
+
+
+def _other(usual: Usual, value: int) -> bool:
+    """Tell whether a value is neither of the usual two; the second is usual from its third visit on."""
+    first, votes, second, others = usual
+    return votes > 0 and value != first and (value != second or others < SECOND_VISITS)
 
 
 class Account:
@@ -118,15 +123,22 @@ class Account:
         self.networks = self.clients = NO_USUAL
         self.models: AccountModels | None = None
 
-    def vote(self, network: int, client: int) -> int:
-        """Take note of where an exchange came from; returns the bits for what is neither of the account's usual two."""
+    def vote(self, network: int, client: int, gap_ms: int) -> int:
+        """Take note of where an exchange came from; returns the bits for what is neither of the account's usual two.
+
+        The first exchange of a visit (after a pause, or ever: ``gap_ms`` negative) has a vote: however long a burst
+        from elsewhere goes on, it makes no habit.
+        """
+        visit = gap_ms < 0 or gap_ms >= VISIT_PAUSE_MS
         bits = 0
         if network:
-            self.networks, other = _vote(self.networks, network)
-            bits = other << 42
+            bits = _other(self.networks, network) << 42
+            if visit:
+                self.networks = _vote(self.networks, network)
         if client:
-            self.clients, other = _vote(self.clients, client)
-            bits |= other << 43
+            bits |= _other(self.clients, client) << 43
+            if visit:
+                self.clients = _vote(self.clients, client)
         return bits
 
     def dump(self) -> tuple[Any, ...]:

@@ -243,7 +243,7 @@ class AccountsOperator:
                 or organisation
             ):
                 self._introduce(account, name, offset, time, mail, plan, created, organisation)
-            bits = account.vote(network, client)
+            bits = account.vote(network, client, gap_ms)
             if count >= from_event:
                 models = account.models
                 if models is None:

@@ -89,7 +89,7 @@ class Watch(Struct, array_like=True):
         # who is in many places at once but no busier than ever is a program on short-lived machines
         busy = 0.4 + 0.6 * ramp(math.log10(max(1.0, faster)), 0.6, 1.5)
         for indicator, value, nats, what in (
-            ("I19", self.surprise / exchanges, 1.9 * ramp(self.surprise / exchanges, 0.2, 1.0),
+            ("I19", self.surprise / exchanges, 1.9 * ramp(self.surprise / exchanges, 0.0, 0.8),
              "deviations by which its gaps are shorter than ever, an exchange"),
             ("I21", self.sizes / exchanges, busy * 5.2 * ramp(self.sizes / exchanges, 0.3, 2.0) * ramp(exchanges, 0, 5),
              "deviations by which it is larger than ever, an exchange"),
@@ -100,6 +100,8 @@ class Watch(Struct, array_like=True):
              "countries never used before, within a quarter of an hour"),
         ):  # fmt: skip
             items.append(evidence(indicator, nats * self.trust, round(value, 4), 0, what))
+        if self.networks < 2:  # one new place is how new machines and new offices look, too
+            items.append(evidence("benign.one_place", -2.0 * self.trust, self.networks, 2, "all from one new place"))
         return [item for item in items if item.contribution]
 
 
@@ -110,7 +112,7 @@ def past(account: Any, now: int) -> tuple[int, float, float]:
     trust = ramp(n, 4, 12) * ramp(minutes, 30, 120) * (1.0 - ramp(churn(account), 0.12, 0.35))
     trust *= ramp(int(account["visits"]), 2, 5)  # one long sitting in one place is no habit yet
     # the present exchange is from elsewhere, and the probe may have been
-    trust *= 1.0 - ramp((int(account["foreign"]) - 2) / (n + 2), 0.06, 0.2)
+    trust *= 1.0 - ramp((int(account["foreign"]) - 2) / (n + 2), 0.1, 0.3)
     return n, n / minutes, trust
 
 
