@@ -43,7 +43,7 @@ def warm_up() -> None:
     tokens = TokenTable([10**6], [9])
     tokens.absorb(hashes, hashes, times, np.ones(n, np.uint8), np.zeros(n, np.uint8))
     tokens.rows(hashes)
-    NearPrompts(10**6, 3, 64).match(hashes, hashes, hashes, times)
+    NearPrompts(0, 10**6, 3, 64).match(hashes, hashes, times)
     table = AccountTable()
     table.absorb(table.insert(hashes), np.zeros(n, SIGNAL))
     table.insert(hashes + np.uint64(1))

@@ -134,7 +134,7 @@ def _per_event(pipeline: Any, events: int) -> dict[str, float]:
 
     kinds = [operator._table.all_rows()["kind"] for operator in pipeline.tokens]
     shown = sum(int(((kind >= TEMPLATE) & (kind < NEAR_LOW)).sum()) for kind in kinds)
-    near = sum(len(operator._near) for operator in pipeline.tokens) / 2  # two halves a prompt
+    near = sum(len(half) for operator in pipeline.tokens for half in operator._near) / 2  # two halves a prompt
     counts = {
         "sightings": counted(pipeline.accounts, "sightings"),
         "links": counted(pipeline.tokens, "links"),

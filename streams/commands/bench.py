@@ -140,8 +140,9 @@ def _show(traffic: "Traffic", rows: "list[Row]") -> None:
             click.echo("per event: " + ", ".join(f"{name} {value}" for name, value in row.per_event.items()))
         if row.memory_bytes_per_account:
             click.echo(
-                f"memory of the replay: {row.memory_bytes / 1e6:,.0f} MB more at the end than before the first event, "
-                f"{row.memory_bytes_per_account:,.0f} bytes for each of {row.accounts:,} accounts seen"
+                f"memory of the replay: {row.memory_bytes / 1e6:,.0f} MB more at the end than before the first event: "
+                f"{row.memory_bytes / traffic.accounts:,.0f} bytes an account, {row.memory_bytes_per_account:,.0f} for "
+                f"each of the {row.accounts:,} that showed up, {row.memory_bytes / row.events:,.0f} an event"
             )
         elif row.memory_bytes:
             click.echo(f"memory of the {row.row}: {row.memory_bytes / 1e6:,.0f} MB at most")

@@ -55,7 +55,10 @@ class TokensOperator:
         life = [accounts.infrastructure_ttl_ms] * TEMPLATE + [accounts.content_ttl_ms] * (TAIL + 1 - TEMPLATE)
         caps = [limits.degree_cap] * TEMPLATE + [limits.content_degree_cap] * (NEAR_LOW + 1 - TEMPLATE)
         self._table = table.TokenTable([*life, accounts.near_prompt_ttl_ms], caps)
-        self._near = near.NearPrompts(accounts.near_prompt_ttl_ms, limits.near_max_distance, limits.bucket_cap)
+        self._near = [
+            near.NearPrompts(half, accounts.near_prompt_ttl_ms, limits.near_max_distance, limits.bucket_cap)
+            for half in (0, 1)
+        ]
         self._near_life_ms = accounts.near_prompt_ttl_ms
         self._table_log = SegmentLog(b"t", table.ROW)
         self._near_log = SegmentLog(b"n", near.ROW)
@@ -121,11 +124,7 @@ class TokensOperator:
         time, first = sightings["time"], sightings["first"]
         keep = np.ones(token.size, bool)
         if (at := np.flatnonzero(kind >= NEAR_LOW)).size:
-            founder, founder_simhash, rows = self._near.match(
-                token[at], sightings["simhash"][at], account[at], time[at]
-            )
-            if self._durable:
-                self._near_log.append(rows)
+            founder, founder_simhash = self._nearest(kind[at], sightings["simhash"][at], account[at], time[at])
             hit = (founder != 0) & (founder != account[at])
             keep[at] = hit
             if (found := at[hit]).size:
@@ -144,6 +143,15 @@ class TokensOperator:
         if token.size and self._durable:
             self._changed.append(token)
         return self._items(token, account, time, kind, code, degree, founder, founder_first)
+
+    def _nearest(self, kind: Any, simhash: Any, account: Any, time: Any) -> tuple[Any, Any]:
+        founder, founder_simhash = np.zeros(kind.size, np.uint64), np.zeros(kind.size, np.uint64)
+        for half, table_ in enumerate(self._near):
+            at = np.flatnonzero(kind == NEAR_LOW + half)
+            founder[at], founder_simhash[at], rows = table_.match(simhash[at], account[at], time[at])
+            if self._durable:
+                self._near_log.append(rows)
+        return founder, founder_simhash
 
     @staticmethod
     def _with_founders(
@@ -222,7 +230,9 @@ class TokensOperator:
                 raise StateError(NO_MARKER.format(stage=self.stage))
             return None
         self._table.load(self._table_log.restore(segments[b"t"]))
-        self._near.load(self._near_log.restore(segments[b"n"]))
+        rows = self._near_log.restore(segments[b"n"])
+        for half in self._near:
+            half.load(rows)
         self._ticks.restore(marker.position)
         return marker.offset
 
@@ -231,9 +241,9 @@ class TokensOperator:
         values: dict[tuple[str, ...], float] = {
             ("held", "tokens"): len(self._table),
             ("held", "shared_tokens"): self._table.shared,
-            ("held", "near_prompts"): len(self._near),
+            ("held", "near_prompts"): sum(map(len, self._near)),
             ("buffered_items",): len(self._ticks),
-            ("state_bytes",): self._table.nbytes + self._near.nbytes,
+            ("state_bytes",): self._table.nbytes + sum(half.nbytes for half in self._near),
         }
         if self._ticks.done != NO_TIME:
             values["watermark_ms",] = self._ticks.done
