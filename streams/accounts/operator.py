@@ -299,7 +299,7 @@ class AccountsOperator:
 
     def checkpoint(self, max_keys: int | None = None) -> Checkpoint | None:
         """Dirty accounts in first-dirty order, new first sightings, and the lowest offset that all of them cover."""
-        if self._clock.watermark == NO_TIME or (self._next_offset == self._captured and not self._dirty):
+        if self._held.events or (self._next_offset in (0, self._captured) and not self._dirty):
             return None
         self._captured = self._next_offset
         names = list(self._dirty)[:max_keys]
