@@ -137,7 +137,9 @@ class Cases:
         case.revised_at = now
         place = set(rows)
         shown = tuple(
-            Pool(f"pool-{token:016x}", len(inside)) for token, found in pools or () if (inside := place.intersection(found))
+            Pool(f"pool-{token:016x}", len(inside))
+            for token, found in pools or ()
+            if (inside := place.intersection(found))
         )
         out = []
         while True:

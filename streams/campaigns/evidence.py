@@ -1,11 +1,11 @@
 """Evidence that a group copies the model, in nats: one bounded contribution per indicator, and they add up.
 
-Each contribution is a log-likelihood ratio against a benign *group* that was found in the same way. It is bounded by how
-often benign groups show the indicator, so that no number of exchanges of one reason can make up for a second reason:
-exchanges of one group are dependent, and a product over them would reject every course and every app. Structure alone,
-or purpose alone, never reaches the threshold.
+Each contribution is a log-likelihood ratio against a benign *group* that was found in the same way. It is bounded by
+how often benign groups show the indicator, so that no number of exchanges of one reason can make up for a second
+reason: exchanges of one group are dependent, and a product over them would reject every course and every app. Structure
+alone, or purpose alone, never reaches the threshold.
 
-The constants were set on simulated traffic of the tuning seeds 1 to 5 and on none of the seeds used for reporting.
+The constants were set on simulated traffic; seeds 1 to 199 are for tuning and are used up, so report on other seeds.
 """
 
 import math
@@ -78,7 +78,8 @@ def _structure(group: Group, owners: int) -> list[Evidence]:
     return [
         evidence(
             "I1", shared, owners, 2,
-            f"{owners} unrelated owners share {len(group.tokens)} {'/'.join(kinds)} tokens; content diversity {spread:.2f}",
+            f"{owners} unrelated owners share {len(group.tokens)} {'/'.join(kinds)} tokens; "
+            f"content diversity {spread:.2f}",
         ),
         evidence("I2", work, workers, 0, f"{workers} accounts wrap ever new content in the shared prompts"),
     ]  # fmt: skip
@@ -102,7 +103,9 @@ def _focus(group: Group, reference: Reference) -> list[Evidence]:
     if shares and max(shares) < 0.2:
         value = -1.2 * ramp(0.2 - max(shares), 0, 0.2)
         out.append(
-            evidence("benign.no_purpose", value, round(max(shares), 4), 0.2, "neither asks for reasoning nor grades answers")
+            evidence(
+                "benign.no_purpose", value, round(max(shares), 4), 0.2, "neither asks for reasoning nor grades answers"
+            )
         )
     purity = float(np.median(group.purity))
     out.append(
@@ -125,7 +128,9 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
         if float(group.uses.mean()) >= 3:
             value = 2.0 * ramp(0.9 - deviation, 0, 0.6) - 2.0 * ramp(deviation, 0.9, 1.6)
             out.append(
-                evidence("I29", value, round(deviation, 4), 1.2, f"load split over accounts: log deviation {deviation:.2f}")
+                evidence(
+                    "I29", value, round(deviation, 4), 1.2, f"load split over accounts: log deviation {deviation:.2f}"
+                )
             )
         hours = group.rows["hours"].sum(axis=0)
         span_h = (now - int(group.first.min())) / 3_600_000
@@ -138,11 +143,15 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
             # a thin flow looks even whatever it is, so evenness counts from two exchanges a minute on
             value = 0.5 * ramp(3.0 - index, 0, 2.0) * ramp(models.volume(), 1, 4) - 0.5 * ramp(index - 6.0, 0, 10.0)
             out.append(
-                evidence("I10", value, round(index, 6), 6.0, f"exchanges a minute: dispersion {index:.1f} (1: a metronome)")
+                evidence(
+                    "I10", value, round(index, 6), 6.0, f"exchanges a minute: dispersion {index:.1f} (1: a metronome)"
+                )
             )
             steady = 0.2 if models.drifts == 0 else -0.4
             out.append(
-                evidence("I9", steady, models.drifts, 1, f"purpose of its traffic changed {models.drifts} times (ADWIN)")
+                evidence(
+                    "I9", steady, models.drifts, 1, f"purpose of its traffic changed {models.drifts} times (ADWIN)"
+                )
             )
         if models.surge > 0.9:
             value = 0.5 * ramp(models.surge, 0.9, 1.0)
@@ -169,14 +178,18 @@ def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
         out.append(evidence(indicator, value, round(share, 4), 0.05, f"{share:.0%} {what} with others of the group"))
     linked = {row for shared, rows in tokens.values() for row in rows}
     if n >= 8 and len(linked) < 0.1 * n:
-        out.append(evidence("benign.apart", -1.0, round(len(linked) / n, 4), 0.1, "hardly any infrastructure in common"))
+        out.append(
+            evidence("benign.apart", -1.0, round(len(linked) / n, 4), 0.1, "hardly any infrastructure in common")
+        )
     created = group.rows["created"]
     known = created > 0
     if int(known.sum()) >= 5:
         ages = (now - created[known]) / DAY_MS
         young = float((ages < 45).mean())
         value = 1.2 * ramp(young, 0.5, 0.9) - 0.75 * ramp(0.3 - young, 0.0, 0.3)
-        out.append(evidence("I19", value, round(young, 4), 0.3, f"{young:.0%} of the accounts are younger than 45 days"))
+        out.append(
+            evidence("I19", value, round(young, 4), 0.3, f"{young:.0%} of the accounts are younger than 45 days")
+        )
     return out
 
 
@@ -191,23 +204,31 @@ def _benign(group: Group, owners: Any, n: int) -> list[Evidence]:
     widest = max((len(rows) for shared, rows in group.infrastructure.values() if shared.kind == NETWORK), default=0) / n
     if n >= 5 and widest > 0.3:
         value = -4.0 * ramp(widest, 0.3, 0.7)
-        out.append(evidence("benign.site", value, round(widest, 4), 0.3, f"{widest:.0%} come from one network: one site"))
+        out.append(
+            evidence("benign.site", value, round(widest, 4), 0.3, f"{widest:.0%} come from one network: one site")
+        )
     edu = float((group.rows["plan"] == 2).mean())
     spread = diversity(group)
     if edu > 0.4 and spread < 0.3:
         value = -5.0 * ramp(edu, 0.4, 0.8)
-        out.append(evidence("benign.course", value, round(edu, 4), 0.1, f"{edu:.0%} on education plans, contents alike"))
+        out.append(
+            evidence("benign.course", value, round(edu, 4), 0.1, f"{edu:.0%} on education plans, contents alike")
+        )
     median_uses, purity = float(np.median(group.uses)), float(np.median(group.purity))
     if n >= 5 and median_uses <= 2 and purity < 0.15:
         out.append(
-            evidence("benign.copied_prompt", -3.0, round(purity, 4), 0.15, "used once or twice by people who do other things")
+            evidence(
+                "benign.copied_prompt", -3.0, round(purity, 4), 0.15, "used once or twice by people who do other things"
+            )
         )
     # people who were there before, and mostly do other things
     own_life = float(((group.rows["first"] < group.first - 2 * 3_600_000) & (group.purity < 0.4)).mean())
     if own_life > 0.3:
         value = -2.0 * ramp(own_life, 0.3, 0.8)
         out.append(
-            evidence("benign.own_life", value, round(own_life, 4), 0.3, f"{own_life:.0%} mostly did other things, and before")
+            evidence(
+                "benign.own_life", value, round(own_life, 4), 0.3, f"{own_life:.0%} mostly did other things, and before"
+            )
         )
     systems = [token for token in group.tokens if token.kind == SYSTEM]
     if systems and not any(token.kind in (TEMPLATE, TAIL) for token in group.tokens):

@@ -5,7 +5,6 @@ accounts. Telling tokens with two accounts in common form a family (union-find, 
 campaign's prompts. Popular phrases are not telling, so they link nobody.
 """
 
-
 from msgspec import Struct
 
 from streams.campaigns.shared import SharedToken, SharedTokens
@@ -178,7 +177,9 @@ class Families:
         """Rebuild what rests on memberships that have expired: families may lose tokens, split, or end."""
         broken = {shared.family for shared in changed if shared.family}
         broken |= {
-            family.founder for family in self.families.values() if any(t not in self._shared.tokens for t in family.tokens)
+            family.founder
+            for family in self.families.values()
+            if any(t not in self._shared.tokens for t in family.tokens)
         }
         for founder in sorted(broken):
             family = self.families.get(founder)

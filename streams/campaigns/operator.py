@@ -194,9 +194,9 @@ class CampaignsOperator:
         families: dict[int, None] = {}
         for token in touched:
             if (shared_ := self.shared.tokens.get(token)) is not None:
-                family = self.families.look(shared_)
-                if family is not None:
-                    families[family.founder] = None
+                looked = self.families.look(shared_)
+                if looked is not None:
+                    families[looked.founder] = None
         out += self._merge(now)
         for founder in sorted(families):
             if (found := self.families.families.get(founder)) is not None:
@@ -425,20 +425,25 @@ class CampaignsOperator:
     def _into_family(self, pool: Case, now: int) -> list[Record]:
         """End a pool's case in that of the campaign which names most of its accounts."""
         for case in self.cases.live():
-            if case.kind == "cluster" and case.category == pool.category and case.alert_id in self.case_of.values():
-                if 2 * len(case.members.keys() & pool.members.keys()) >= len(pool.members):
-                    pool.merged_into = case.alert_id
-                    return self.cases.revise(pool, "merged", list(pool.members), [], self.limit, now)
+            if case.kind != "cluster" or case.category != pool.category or case.alert_id not in self.case_of.values():
+                continue
+            if 2 * len(case.members.keys() & pool.members.keys()) >= len(pool.members):
+                pool.merged_into = case.alert_id
+                return self.cases.revise(pool, "merged", list(pool.members), [], self.limit, now)
         return []
 
     def _pool(self, category: Category, founder: int, group: Group, items: list[Evidence], now: int) -> list[Record]:
         limit = self.limit
         rows = set(group.at.tolist())
         # the same pool as before: the case that has most of these accounts
-        known = [case for alert_id in self.pool_cases.values() if (case := self.cases.cases[alert_id]).live]
+        known = [each for alert_id in self.pool_cases.values() if (each := self.cases.cases[alert_id]).live]
         known.sort(key=lambda c: (-len(rows & set(c.members)), c.opened_at, c.alert_id))
         case = next(
-            (c for c in known if c.category == category and 2 * len(rows & set(c.members)) >= min(len(rows), len(c.members))),
+            (
+                c
+                for c in known
+                if c.category == category and 2 * len(rows & set(c.members)) >= min(len(rows), len(c.members))
+            ),
             None,
         )
         if case is not None:

@@ -45,9 +45,9 @@ def pools(
             if token in shared.tokens and len(found) >= 2 and 2 * len(found) >= len(shared.tokens[token].members)
         ]
         members: dict[int, Member] = {}
-        for token in inside:
-            for row in users[token.token]:
-                use = token.members.get(row)
+        for found_token in inside:
+            for row in users[found_token.token]:
+                use = found_token.members.get(row)
                 if use is None:
                     continue
                 if (member := members.get(row)) is None:

@@ -104,7 +104,7 @@ class Reference:
 
     def __init__(self) -> None:
         self.champion, self.challenger = Generation(), Generation()
-        self.rates = {name: proba.Beta(*prior, seed=1) for name, prior in PRIOR.items()}
+        self.rates = {name: proba.Beta(int(prior[0]), int(prior[1]), seed=1) for name, prior in PRIOR.items()}
         self.since = 0  # event time at which the challenger began, ms
         self.swaps = 0
         self.learned = self.skipped = 0
@@ -167,9 +167,7 @@ class Reference:
         reference = cls()
         try:
             reference.since, reference.swaps, reference.learned, reference.skipped, rates, champion, challenger = state
-            reference.rates = {
-                name: MODELS["beta"].load(rate) for name, rate in zip(PRIOR, rates, strict=True)
-            }
+            reference.rates = {name: MODELS["beta"].load(rate) for name, rate in zip(PRIOR, rates, strict=True)}
         except (TypeError, ValueError) as error:
             raise StateError(f"the reference in the state is malformed: {error}") from None
         reference.champion, reference.challenger = Generation.load(champion), Generation.load(challenger)

@@ -38,7 +38,9 @@ def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int
     if rows.size < POOL_MIN:
         return []
     members = {
-        int(row): Member(int(table.rows["first"][row]), int(table.rows["last"][row]), int(table.rows["exchanges"][row]), 0, 0)
+        int(row): Member(
+            int(table.rows["first"][row]), int(table.rows["last"][row]), int(table.rows["exchanges"][row]), 0, 0
+        )
         for row in rows
     }
     group = Group(table, shared, members, [], now)
@@ -75,17 +77,26 @@ def weigh(group: Group, now: int) -> list[Evidence]:
     volume = float(np.median(rows["exchanges"] / days))
     countries = float(np.median(rows["countries"]))
     items = [
-        evidence("I20", 3.5 * ramp(math.log(max(1.0, networks)), 2.0, 4.0), networks, 2, "networks an account (median)"),
+        evidence("I20", 3.5 * ramp(math.log(max(1.0, networks)), 2.0, 4.0), networks, 2,
+                 "networks an account (median)"),
         evidence("I22", 2.0 * ramp(clients, 2, 8), clients, 1, "clients an account (median)"),
         evidence("I15", 2.0 * ramp(countries, 1, 4), countries, 0, "new countries an account (median)"),
-        evidence("I12", 4.0 * ramp(math.log1p(wide), 0.7, 3.0), wide, 0, "customers' networks seen on two accounts or more"),
-        evidence("I29", 2.0 * ramp(0.7 - deviation, 0, 0.5) - 1.0 * ramp(deviation - 1.0, 0, 1.0), round(deviation, 4), 1.2,
-                 "load split over accounts: log deviation"),
-        evidence("I21", 2.0 * ramp(math.log10(max(1.0, volume)), 1.7, 3.0), round(volume, 1), 30, "exchanges an account and day"),
+        evidence("I12", 4.0 * ramp(math.log1p(wide), 0.7, 3.0), wide, 0,
+                 "customers' networks seen on two accounts or more"),
+        evidence("I29", 2.0 * ramp(0.7 - deviation, 0, 0.5) - 1.0 * ramp(deviation - 1.0, 0, 1.0), round(deviation, 4),
+                 1.2, "load split over accounts: log deviation"),
+        evidence("I21", 2.0 * ramp(math.log10(max(1.0, volume)), 1.7, 3.0), round(volume, 1), 30,
+                 "exchanges an account and day"),
     ]  # fmt: skip
     (kind, _), _ = owners.most_common(1)[0]
     if kind != "account" and largest > 0.3:
         items.append(
-            evidence("benign.organisation", -8.0 * ramp(largest, 0.3, 0.6), round(largest, 4), 0.3, "one organisation's accounts")
+            evidence(
+                "benign.organisation",
+                -8.0 * ramp(largest, 0.3, 0.6),
+                round(largest, 4),
+                0.3,
+                "one organisation's accounts",
+            )
         )
     return [item for item in items if item.contribution]

@@ -51,7 +51,8 @@ class SharedToken:
         """Plain numbers."""
         return (
             self.token, self.kind, self.first, self.last, self.degree, self.exchanges, self.answered, self.refused,
-            self.output, self.elicit, self.elicit_known, self.grading, self.grading_known, self.family, self.regulars, self.topics,
+            self.output, self.elicit, self.elicit_known, self.grading, self.grading_known, self.family,
+            self.regulars, self.topics,
             sorted(self.contents), [[row, *member] for row, member in self.members.items()],
         )  # fmt: skip
 
@@ -224,5 +225,3 @@ class SharedTokens:
             place = self.content_of if shared.kind >= TEMPLATE else self.infrastructure_of
             for row in shared.members:
                 place.setdefault(row, []).append(shared.token)
-
-

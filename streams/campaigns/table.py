@@ -23,7 +23,8 @@ ROW = np.dtype(
         ("output", "<u8"), ("exchanges", "<u4"), ("answered", "<u4"), ("refused", "<u4"), ("throttled", "<u4"),
         ("elicit", "<u4"), ("elicit_known", "<u4"), ("grading", "<u4"), ("grading_known", "<u4"), ("first_turn", "<u4"),
         ("tools", "<u4"), ("near_new", "<u4"), ("networks", "<u4"), ("clients", "<u4"), ("countries", "<u4"),
-        ("models", "<u4"), ("surprise", "<u4"), ("drifts", "<u4"), ("foreign", "<u4"), ("visits", "<u4"), ("plan", "u1"), ("learnt", "u1"),
+        ("models", "<u4"), ("surprise", "<u4"), ("drifts", "<u4"), ("foreign", "<u4"), ("visits", "<u4"),
+        ("plan", "u1"), ("learnt", "u1"),
         ("topics", "<u4", (16,)), ("hours", "<u4", (24,)),
     ]
 )  # fmt: skip
@@ -75,7 +76,7 @@ def _absorb(rows: Any, at: Any, time: Any, output: Any, bins: Any) -> None:
         row.models += (b >> _S_MODEL) & one
         row.drifts += (b >> _S_CHANGE) & one
         gap = (b >> _S_GAP) & np.uint64(15)
-        row.visits += _PAUSE <= gap
+        row.visits += gap >= _PAUSE
         row.foreign += (b >> _S_OTHER_NET) & (b >> _S_OTHER_CLIENT) & one
         if ((b >> _S_RATE) & np.uint64(7)) >= _HIGH:
             row.surprise += 1

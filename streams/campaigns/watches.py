@@ -46,28 +46,29 @@ class Watch(Struct, array_like=True):
     run_last: int = 0
     run: int = 0
     surprise: int = 0  # deviations of the gaps in the run
-    sizes: int = 0  # deviations of the sizes since the start
+    sizes: int = 0  # deviations of the output sizes in the run
+    inputs: int = 0  # of the input sizes, in steps of two doublings
 
     def add(self, time: int, bins: int, account: Any) -> None:
         """Take in an exchange; ``account`` is the row of the table, which holds it already."""
         for bit in _NEW.values():
             self.new |= bins & bit
         if bins & _NEW["new_network"]:
-            self.seen = [t for t in self.seen if t > time - TOGETHER_MS][-7:] + [time]
+            self.seen = [*[t for t in self.seen if t > time - TOGETHER_MS][-7:], time]
             self.networks = max(self.networks, len(self.seen))
         if bins & _NEW["new_country"]:
-            self.visited = [t for t in self.visited if t > time - TOGETHER_MS][-7:] + [time]
+            self.visited = [*[t for t in self.visited if t > time - TOGETHER_MS][-7:], time]
             self.countries = max(self.countries, len(self.visited))
         self.changes += bins >> _SHIFT["rate_change"] & 1
         if bins >> _SHIFT["other_network"] & bins >> _SHIFT["other_client"] & 1:
             if time - self.run_last > RUN_PAUSE_MS:
-                self.run_start, self.run, self.surprise, self.sizes = time, 0, 0, 0
+                self.run_start, self.run, self.surprise, self.sizes, self.inputs = time, 0, 0, 0, 0
                 self.before, self.rate, self.trust = past(account, time)
             self.run_last = time
             self.run += 1
             self.surprise += max(0, (bins >> _SHIFT["rate_surprise"] & 7) - 1)
-            size = max(0, (bins >> _SHIFT["size_surprise"] & 7) - 1)
-            self.sizes += size + 2 * max(0, (bins >> _SHIFT["input_surprise"] & 3) - 1)
+            self.sizes += max(0, (bins >> _SHIFT["size_surprise"] & 7) - 1)
+            self.inputs += max(0, (bins >> _SHIFT["input_surprise"] & 3) - 1)
 
     def weigh(self) -> list[Evidence]:
         """Evidence of a stolen credential, in nats. No kind of reason is enough by itself, nor are two."""
@@ -77,22 +78,33 @@ class Watch(Struct, array_like=True):
         for name, nats in (("new_network", 1.0), ("new_client", 1.0), ("new_model", 2.5), ("new_country", 1.0)):
             if self.new & _NEW[name]:
                 what = name.removeprefix("new_")
-                items.append(evidence("I28", nats * self.trust, what, 0, f"a {what} that this account never used before"))
+                items.append(
+                    evidence("I28", nats * self.trust, what, 0, f"a {what} that this account never used before")
+                )
         minutes = max(1.0, (self.run_last - self.run_start) / 60_000)
         faster = self.run / minutes / self.rate
         intensity = 5.6 * ramp(math.log10(max(1.0, faster)), 0.6, 2.4) * ramp(self.run, 1, 4)
         intensity += 2.5 * ramp(math.log10(max(1, self.run)), 1.0, 2.3) * ramp(faster, 3, 10)  # and keeps it up
         items.append(
-            evidence("I20", intensity * self.trust, round(faster, 1), 60, "times its usual rate, from elsewhere, by another client")
+            evidence(
+                "I20",
+                intensity * self.trust,
+                round(faster, 1),
+                60,
+                "times its usual rate, from elsewhere, by another client",
+            )
         )
         exchanges = max(1, self.run)
         # who is in many places at once but no busier than ever is a program on short-lived machines
+        long_run = ramp(exchanges, 0, 5)
         busy = 0.4 + 0.6 * ramp(math.log10(max(1.0, faster)), 0.6, 1.5)
         for indicator, value, nats, what in (
             ("I19", self.surprise / exchanges, 1.9 * ramp(self.surprise / exchanges, 0.0, 0.8),
              "deviations by which its gaps are shorter than ever, an exchange"),
-            ("I21", self.sizes / exchanges, busy * 5.2 * ramp(self.sizes / exchanges, 0.3, 2.0) * ramp(exchanges, 0, 5),
-             "deviations by which it is larger than ever, an exchange"),
+            ("I21", self.inputs / exchanges, busy * 4.0 * ramp(self.inputs / exchanges, 0.15, 1.0) * long_run,
+             "steps by which its prompts are longer than ever, an exchange"),
+            ("I21", self.sizes / exchanges, busy * 1.6 * ramp(self.sizes / exchanges, 0.05, 2.0) * long_run,
+             "deviations by which its answers are longer than ever, an exchange"),
             ("I10", float(self.changes), min(0.6, 0.3 * self.changes), "lasting changes of its rate (Page-Hinkley)"),
             ("I12", float(self.networks), busy * min(6.6, 2.2 * max(0, self.networks - 1)),
              "networks never used before, within a quarter of an hour"),
@@ -154,12 +166,16 @@ def weigh_scraper(row: Any, reference: Reference, now: int) -> list[Evidence]:
     ):
         share = int(row[name]) / max(1, int(row[known]))
         items.append(
-            evidence(indicator, 3.2 * ramp(share, 0.3, 0.8), round(share, 4), 0.04, f"{share:.0%} of its prompts {what}")
+            evidence(
+                indicator, 3.2 * ramp(share, 0.3, 0.8), round(share, 4), 0.04, f"{share:.0%} of its prompts {what}"
+            )
         )
     hours = row["hours"]
     if days >= 0.8:
         even = float(hours.min() / max(1.0, hours.mean()))
-        items.append(evidence("I18", 2.0 * ramp(even, 0.3, 0.7), round(even, 4), 0.3, "quietest hour over the mean hour"))
+        items.append(
+            evidence("I18", 2.0 * ramp(even, 0.3, 0.7), round(even, 4), 0.3, "quietest hour over the mean hour")
+        )
     if int(row["org"]):
         items.append(evidence("benign.organisation", -4.0, 1, 0, "belongs to an organisation that answers for it"))
     if int(row["plan"]) in (4, 5):
