@@ -17,8 +17,12 @@ _PROGRESS_S = 0.5
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--alerts", "alerts_path", metavar="OUT", help="Write every revision of every case here, one JSON a line.")
-@click.option("--dead-letters", "dead_path", metavar="OUT", help="Write records that cannot be used here, with the reason.")
+@click.option(
+    "--alerts", "alerts_path", metavar="OUT", help="Write every revision of every case here, one JSON a line."
+)
+@click.option(
+    "--dead-letters", "dead_path", metavar="OUT", help="Write records that cannot be used here, with the reason."
+)
 @CONFIG
 @JSON
 def replay(
@@ -56,7 +60,8 @@ def replay(
         echo_json(summary)
         return
     click.echo(
-        f"{summary.events:,} events of {summary.accounts:,} accounts: {summary.cases} cases in {summary.alerts} revisions, "
+        f"{summary.events:,} events of {summary.accounts:,} accounts: {summary.cases} cases "
+        f"in {summary.alerts} revisions, "
         f"{summary.clusters} candidate groups, {summary.dead_letters} dead letters, {summary.duplicates} duplicates, "
         f"{summary.late} late\n{summary.seconds:.1f} s, {summary.events_per_second:,.0f} events/s, "
         f"{summary.peak_memory_bytes / 1e6:,.0f} MB at most"

@@ -21,10 +21,11 @@ class Fingerprint(NamedTuple):
     """What is known of one prompt.
 
     The four hashes are unsigned 64-bit integers; 0 means too short to say anything. ``simhash``: near prompts differ in
-    few bits. ``template_hash``: of the skeleton, with numbers, quoted spans, code, URLs and mail addresses masked; of the
-    opening paragraph alone if that has 12 words or more, since the rest is then what an instruction is applied to.
+    few bits. ``template_hash``: of the skeleton, with numbers, quoted spans, code, URLs and mail addresses masked; of
+    the opening paragraph alone if that has 12 words or more, since the rest is then what an instruction is applied to.
     ``head_hash``, ``tail_hash``: of the first six and the last five words of the skeleton (12 and 10 characters where
-    words are not spaced); the tail is of the whole closing paragraph if that has 10 words or more. ``reasoning_elicitation`` and ``grading`` are scores in 0..1, ``chars`` counts code points.
+    words are not spaced); the tail is of the whole closing paragraph if that has 10 words or more.
+    ``reasoning_elicitation`` and ``grading`` are scores in 0..1, ``chars`` counts code points.
     """
 
     simhash: int

@@ -1,8 +1,8 @@
 """Records between the stages: all that one batch has for one destination, as columns.
 
-A record hop costs about 10 us, an item in a column next to nothing, hence packed. Every item carries its ``offset``: the
-input offset that caused it, or for what a tick emits, the tick's number and the item's place in it. Receivers drop items
-at or below the highest they have seen of a source, so a restarted sender may cut its batches elsewhere.
+A record hop costs about 10 us, an item in a column next to nothing, hence packed. Every item carries its ``offset``:
+the input offset that caused it, or for what a tick emits, the tick's number and the item's place in it. Receivers drop
+items at or below the highest they have seen of a source, so a restarted sender may cut its batches elsewhere.
 """
 
 from typing import Any
