@@ -93,6 +93,7 @@ class Stage:
         """Write what changed, with ``complete`` until nothing is left; a failure ends the process."""
         async with self._checkpointing:
             while True:
+                self.end_inputs()  # so that who commits the end of its input has told the stages below
                 started = time.perf_counter()
                 generation, member = self.consumer.group_member()
                 if generation < 0 or not member:  # put out of the group; the broker would not check such offsets
@@ -232,6 +233,7 @@ class Stage:
 
     async def finish(self, complete: bool) -> None:
         """Take in nothing more and write a last checkpoint."""
+        self.end_inputs()
         self.host.closed = True
         if self.stats.ready:
             await self.checkpoint(complete)

@@ -12,12 +12,12 @@ from typing import Any
 import faust
 import structlog
 from aiokafka.errors import KafkaError
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 
 from streams.config import Settings
 from streams.errors import BrokerError, TopicError
-from streams.operator import ALERTS, DEAD_LETTERS, EVIDENCE, REQUESTS, SIGHTINGS
-from streams.runtime.checkpoint import committed_reader
+from streams.operator import ALERTS, DEAD_LETTERS, EVIDENCE, SIGHTINGS
+from streams.runtime.drain import INPUTS, Drain
 from streams.runtime.host import OperatorFactory
 from streams.runtime.kafka_client import reach
 from streams.runtime.producer import Deliveries, Outputs
@@ -33,12 +33,10 @@ from streams.runtime.stage import Stage
 from streams.runtime.stats import HostStats, StageStats
 from streams.runtime.topics import PROGRESS, STAGES, check_topics, input_partitions, topic_name
 
-INPUTS = {"accounts": REQUESTS, "tokens": SIGHTINGS, "campaigns": EVIDENCE}
 CLOCK_S = 0.2  # lag, end of input
 PROGRESS_S = 1.0
 WATCH_S = 1.0
 LEAVE_DEADLINE_S = 4.0  # measured: 1 to 2 s to leave three groups
-ANSWER_TIMEOUT_S = 10.0
 GC_THRESHOLDS = (100_000, 50, 1_000)  # measured: 138-147k events/s against 112k with Python's own
 
 log = structlog.get_logger("stillwatch.worker")
@@ -68,7 +66,9 @@ class Worker:
         self.stats = HostStats()
         roles = (SIGHTINGS, EVIDENCE, ALERTS, DEAD_LETTERS, PROGRESS)
         self._outputs = Outputs(settings, {role: topic_name(settings, role) for role in roles}, fail)
-        limits = request_ends(settings) if drain else None
+        self._drain = Drain(settings, stages) if drain else None
+        self._left: dict[str, list[int]] = {}  # what others were last seen not to have done, by stage
+        self._ask_due = 0.0  # monotonic: when the groups are asked next what is left
         name = instance or f"worker-{uuid.uuid4().hex[:12]}"
         self._stages: list[Stage] = []
         for stage in STAGES:
@@ -83,7 +83,7 @@ class Worker:
                         topic,
                         name,
                         instance is not None,
-                        limits if stage == "accounts" else None,
+                        self._drain.limits if self._drain and stage == "accounts" else None,
                     )
                 )
         self.stats.stages = {each.stage: each.stats for each in self._stages}
@@ -173,7 +173,7 @@ class Worker:
                 if self.drain:
                     self._accounts.end_inputs()
                 self._keep_together(self._accounts)
-            if self.drain and self._finished():
+            if self._drain and self._finished() and await self._nothing_left(self._drain) and self._finished():
                 self._stop("the input is worked through")
 
     def _keep_together(self, accounts: Stage) -> None:
@@ -194,6 +194,24 @@ class Worker:
         for stage in self._stages:
             stage.stats.finished = stage.stats.ready and stage.host.finished()
         return all(stage.stats.finished for stage in self._stages)
+
+    async def _nothing_left(self, drain: Drain) -> bool:
+        """Tell whether the other workers have finished, too; asks once a second."""
+        own = {stage.stage: tuple(stage.host.operators) for stage in self._stages}
+        if all(len(own[stage]) == input_partitions(self.settings, stage) for stage in own):
+            return True
+        if time.monotonic() < self._ask_due:
+            return False
+        self._ask_due = time.monotonic() + PROGRESS_S
+        try:
+            left = await asyncio.get_running_loop().run_in_executor(None, drain.missing, own)
+        except (BrokerError, KafkaException) as error:
+            log.warning("what is left is unknown", reason=str(error))
+            return False
+        if left and left != self._left:
+            log.info("done here; waiting for the others, or for their partitions", left=left)
+        self._left = left
+        return not left
 
     async def _idle_clock(self) -> None:
         while True:
@@ -272,18 +290,3 @@ class _FaustWorker(faust.Worker):
             self.add_dependency(app)
         await asyncio.gather(*(app.maybe_start() for app in self._apps))
         await super().on_started()
-
-
-def request_ends(settings: Settings) -> dict[int, int]:
-    """Return where each partition of the requests topic ends now."""
-    topic = topic_name(settings, REQUESTS)
-    consumer = committed_reader(settings, f"{settings.kafka.group_prefix}-accounts")
-    try:
-        return {
-            partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), ANSWER_TIMEOUT_S)[1]
-            for partition in range(input_partitions(settings, "accounts"))
-        }
-    except KafkaException as error:
-        raise BrokerError(f"The end of {topic} cannot be read: {error.args[0].str()}.") from error
-    finally:
-        consumer.close()
