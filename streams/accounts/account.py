@@ -1,7 +1,6 @@
-"""State of one account in stage 1: plain counters, and River models from its 8th exchange on."""
+"""River models of one account, from its 8th exchange on; its plain counters are in `streams.accounts.table`."""
 
 import math
-from array import array
 from typing import Any
 
 from river import drift, stats
@@ -12,9 +11,6 @@ from streams.models import MODELS, Dump
 FADING = 0.05  # weight of the newest exchange in an account's means: about its last 40 exchanges
 SURPRISE_SD_FLOOR = 0.75  # doublings; people's gaps and sizes vary at least so much
 SURPRISE_MAX = 7
-VOTES_MAX = 200  # visits
-SECOND_VISITS = 3
-VISIT_PAUSE_MS = 240_000
 
 # name -> key in MODELS; the order is the order of the dump. Listed in the README from here.
 ACCOUNT_MODELS = {
@@ -74,94 +70,3 @@ class AccountModels:
         for (name, kind), dump in zip(ACCOUNT_MODELS.items(), dumps, strict=True):
             setattr(models, name, MODELS[kind].load(dump))
         return models
-
-
-Usual = tuple[int, int, int, int]
-NO_USUAL: Usual = (0, 0, 0, 0)
-
-
-def _vote(usual: Usual, value: int) -> Usual:
-    """Count a visit in the manner of Misra and Gries (1982) with two counters, capped so that a move is followed."""
-    first, votes, second, others = usual
-    if value == first:
-        return first, min(VOTES_MAX, votes + 1), second, others
-    if value == second:
-        return first, votes, second, min(VOTES_MAX, others + 1)
-    if not votes:
-        return value, 1, second, others
-    if not others:
-        return first, votes, value, 1
-    return first, votes - 1, second, others - 1
-
-
-def _other(usual: Usual, value: int) -> bool:
-    """Tell whether a value is neither of the usual two; the second is usual from its third visit on."""
-    first, votes, second, others = usual
-    return votes > 0 and value != first and (value != second or others < SECOND_VISITS)
-
-
-class Account:
-    """Counters of one account; ``applied`` is the offset of the last record that is part of this state."""
-
-    __slots__ = (
-        "applied", "clients", "count", "created_at", "hash", "last_time", "mail", "misrouted", "models", "networks",
-        "org", "plan", "recent",
-    )  # fmt: skip
-
-    def __init__(self, hash_: int) -> None:
-        self.hash = hash_
-        self.applied = -1
-        self.count = 0
-        self.last_time = 0
-        self.org = 0
-        self.mail = 0
-        self.plan = ""
-        self.created_at = 0
-        self.misrouted = False
-        self.recent = array("I")  # 32-bit hashes of the last event ids
-        # the two that most exchanges come from, with their votes: (first, votes, second, votes)
-        self.networks = self.clients = NO_USUAL
-        self.models: AccountModels | None = None
-
-    def vote(self, network: int, client: int, gap_ms: int) -> int:
-        """Take note of where an exchange came from; returns the bits for what is neither of the account's usual two.
-
-        The first exchange of a visit (after a pause, or ever: ``gap_ms`` negative) has a vote: however long a burst
-        from elsewhere goes on, it makes no habit.
-        """
-        visit = gap_ms < 0 or gap_ms >= VISIT_PAUSE_MS
-        bits = 0
-        if network:
-            bits = _other(self.networks, network) << 42
-            if visit:
-                self.networks = _vote(self.networks, network)
-        if client:
-            bits |= _other(self.clients, client) << 43
-            if visit:
-                self.clients = _vote(self.clients, client)
-        return bits
-
-    def dump(self) -> tuple[Any, ...]:
-        """Plain numbers."""
-        return (
-            self.applied, self.count, self.last_time, self.org, self.mail, self.plan, self.created_at,
-            self.misrouted, self.networks, self.clients, self.recent.tobytes(),
-            self.models.dump() if self.models else None,
-        )  # fmt: skip
-
-    @classmethod
-    def load(cls, hash_: int, state: "AccountState") -> "Account":
-        """Rebuild from `dump`."""
-        account = cls(hash_)
-        (
-            account.applied, account.count, account.last_time, account.org, account.mail, account.plan,
-            account.created_at, account.misrouted, account.networks, account.clients, recent, models,
-        ) = state  # fmt: skip
-        if len(recent) % 4:
-            raise StateError("an account's event ids are cut off")
-        account.recent.frombytes(recent)
-        account.models = AccountModels.load(models) if models is not None else None
-        return account
-
-
-AccountState = tuple[int, int, int, int, int, str, int, bool, Usual, Usual, bytes, list[Any] | None]

@@ -13,11 +13,11 @@ from msgspec.structs import astuple
 
 from streams.accounts import features
 from streams.contracts.fingerprint import fingerprint
-from streams.contracts.hashing import hash64
+from streams.contracts.hashing import hash32, hash64
 from streams.contracts.packets import CLIENT, DEVICE, MAIL, NETWORK, PAYMENT, SYSTEM, TEMPLATE
 from streams.contracts.request import Client, Identity, Prompt, RequestEvent
 
-MODEL, COUNTRY, ORGANISATION = 64, 65, 66  # kinds that never leave the account
+MODEL, COUNTRY, ORGANISATION, PLAN = 64, 65, 66, 67  # kinds that never leave the account
 INFRASTRUCTURE = (NETWORK, CLIENT, PAYMENT, DEVICE, MAIL, MODEL, COUNTRY)
 
 CACHE_MAX = 1 << 15  # strings remembered with their hash; cleared when full (about 6 MB)
@@ -36,15 +36,13 @@ class Columns(NamedTuple):
     """Fields and tokens of a batch, in order of offset: plain sequences for what goes event by event, arrays else."""
 
     account_id: Sequence[str]
-    event_id: Sequence[str]
     plan: Sequence[str | None]
-    created: Sequence[int | None]
-    organisation: Sequence[str | None]
     output: Ints
     input: Ints
-    network: Ints
-    client: Ints
-    mail: Ints
+    digest: Any  # uint32 hash of the event's id
+    created: Any  # ms, 0 unknown
+    organisation: Any  # token
+    plan_token: Any
     tokens: Any  # (11, n) uint64: INFRASTRUCTURE, then template, system prompt, head, tail
     simhash: Any  # uint64
     exact: Any  # uint64 hash of the whole text
@@ -72,7 +70,7 @@ class Tokens:
     """Hash strings, with a memory of those that come often."""
 
     def __init__(self) -> None:
-        kinds = (NETWORK, MAIL, MODEL, COUNTRY, ORGANISATION)
+        kinds = (NETWORK, MAIL, MODEL, COUNTRY, ORGANISATION, PLAN)
         self._known: dict[int, dict[str | None, int]] = {kind: {None: 0, "": 0} for kind in kinds}
 
     def common(self, kind: int, values: Sequence[str | None]) -> list[int]:
@@ -113,23 +111,26 @@ def columns(events: Sequence[RequestEvent], tokens: Tokens) -> Columns:
         hash64(f"{tls or ''}\n{agent or ''}".encode("utf-8", "surrogatepass"), CLIENT + 1) or 1 if tls or agent else 0
         for tls, agent in zip(client[_CLIENT["tls_fingerprint"]], client[_CLIENT["user_agent"]], strict=True)
     ]
-    network = tokens.common(NETWORK, client[_CLIENT["ip"]])
-    mail = tokens.common(MAIL, identity[_IDENTITY["email_domain"]])
     shown = np.empty((len(INFRASTRUCTURE) + 4, len(events)), np.uint64)
-    shown[0], shown[1], shown[4] = network, clients, mail
+    shown[0] = tokens.common(NETWORK, client[_CLIENT["ip"]])
+    shown[1] = clients
     shown[2] = tokens.rare(PAYMENT, identity[_IDENTITY["payment_fingerprint"]])
     shown[3] = tokens.rare(DEVICE, identity[_IDENTITY["device_fingerprint"]])
+    shown[4] = tokens.common(MAIL, identity[_IDENTITY["email_domain"]])
     shown[5] = tokens.common(MODEL, field[_FIELD["model"]])
     shown[6] = tokens.common(COUNTRY, client[_CLIENT["country"]])
     shown[7] = tokens.rare(TEMPLATE, prompt[_PROMPT["template_hash"]])
     shown[8] = tokens.rare(SYSTEM, prompt[_PROMPT["system_hash"]])
     shown[9], shown[10] = heads, tails
     simhash = bytes.fromhex("".join([value or _NO_SIMHASH for value in prompt[_PROMPT["simhash"]]]))
+    plan = field[_FIELD["plan"]]
     return Columns(
-        field[_FIELD["account_id"]], field[_FIELD["event_id"]], field[_FIELD["plan"]],
-        field[_FIELD["account_created_at"]], field[_FIELD["org_id"]], field[_FIELD["output_tokens"]],
-        field[_FIELD["input_tokens"]], network, clients, mail, shown,
-        np.frombuffer(simhash, ">u8").astype(np.uint64), exact, _bins(field, prompt, shown[5]),
+        field[_FIELD["account_id"]], plan, field[_FIELD["output_tokens"]], field[_FIELD["input_tokens"]],
+        np.array([hash32(name.encode()) for name in field[_FIELD["event_id"]]], np.uint32),
+        np.array([at or 0 for at in field[_FIELD["account_created_at"]]], np.int64),
+        np.array(tokens.common(ORGANISATION, field[_FIELD["org_id"]]), np.uint64),
+        np.array(tokens.common(PLAN, plan), np.uint64),
+        shown, np.frombuffer(simhash, ">u8").astype(np.uint64), exact, _bins(field, prompt, shown[5]),
     )  # fmt: skip
 
 

@@ -7,20 +7,22 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from streams.accounts.account import Account, AccountModels, AccountState
+from streams.accounts.account import AccountModels
 from streams.accounts.clock import PartitionClock
-from streams.accounts.columns import ORGANISATION, Tokens, columns
+from streams.accounts.columns import Columns, Tokens, columns
 from streams.accounts.dead_letters import dead_letter
 from streams.accounts.outbox import Outbox
 from streams.accounts.sightings import FirstSightings
+from streams.accounts.table import ACCEPTED, DUPLICATE, AccountTable, Outcome
 from streams.config import Settings
-from streams.contracts.hashing import hash32, hash64, partition_of
+from streams.contracts.hashing import hash64, partition_of
 from streams.contracts.packets import ENDED, IDLE, NO_TIME, RUNNING, Introduction
 from streams.contracts.request import Rejected, RequestEvent, decode_request
 from streams.errors import StateError
 from streams.operator import MARKER_KEY, Batch, Checkpoint, Record
 from streams.state import NO_MARKER, distrust, pack, seal, unpack, unseal
 
+AccountState = tuple[bytes, bytes, str, list[Any] | None]  # row, ids of its last events, plan, models
 PLAN_CHARS = 32  # of a plan's name are kept
 
 
@@ -73,7 +75,9 @@ class AccountsOperator:
         self._clock = PartitionClock(settings.time)
         self._durable = durable
         self._tokens = Tokens()
-        self._accounts: dict[str, Account] = {}
+        self._table = AccountTable(settings.accounts.dedupe_events)
+        self._models: dict[int, AccountModels] = {}  # by row
+        self._plans: dict[int, str] = {}  # by row
         half = self._limits.first_sightings_max_bytes // 4
         self._memories = {
             b"i": FirstSightings(b"si", self._limits.infrastructure_ttl_ms, half, durable),
@@ -83,7 +87,7 @@ class AccountsOperator:
         self._outbox = Outbox(settings, partition, self._memories)
         self._held = NOTHING  # before there is a watermark
         self._next_offset = 0
-        self._dirty: dict[str, int] = {}  # account id -> offset that made it dirty, in that order
+        self._dirty: dict[int, int] = {}  # row -> offset that made it dirty, in that order
         self._gone: list[str] = []  # evicted since the last checkpoint
         self._cuts: deque[tuple[int, Any]] = deque()  # (first offset, clock) of the batches since the last commit
         self._swept = NO_TIME
@@ -193,94 +197,75 @@ class AccountsOperator:
 
     def _events(self, items: Items, times: list[int]) -> None:
         found = columns(items.events, self._tokens)
-        accounts, dirty, durable = self._accounts, self._dirty, self._durable
-        ttl, from_event, ring = self._limits.ttl_ms, self._limits.river_from_event, self._limits.dedupe_events
-        duplicates = misrouted = drifts = 0
-        kept: list[int] = []
-        hashes: list[int] = []
-        counts: list[int] = []
-        gaps: list[int] = []
-        learnt: list[int] = []
-        for i, (offset, time, name, event_id, network, client, mail, plan, created, organisation) in enumerate(
-            zip(
-                items.offsets, times, found.account_id, found.event_id, found.network, found.client, found.mail,
-                found.plan, found.created, found.organisation, strict=True,
-            )
-        ):  # fmt: skip
-            account = accounts.get(name)
-            if account is None or time - account.last_time > ttl:
-                account = accounts[name] = Account(hash64(name.encode()))
-                account.misrouted = partition_of(name, self._settings.kafka.request_partitions) != self.partition
-            elif offset <= account.applied:
-                continue
-            digest = hash32(event_id.encode())
-            recent = account.recent
-            if digest in recent:
-                duplicates += 1
-                continue
-            count = account.count
-            if count < ring:
-                recent.append(digest)
-            else:
-                recent[count % ring] = digest
-            if count:
-                gap_ms = time - account.last_time
-                if gap_ms > 0:
-                    account.last_time = time
-            else:
-                gap_ms, account.last_time = -1, time
-            account.applied = offset
-            account.count = count = count + 1
-            if durable and name not in dirty:
-                dirty[name] = offset
-            if account.misrouted:
-                misrouted += 1
-            if (
-                count == 1
-                or (mail and mail != account.mail)
-                or (plan and plan != account.plan)
-                or (created and created != account.created_at)
-                or organisation
-            ):
-                self._introduce(account, name, offset, time, mail, plan, created, organisation)
-            bits = account.vote(network, client, gap_ms)
-            if count >= from_event:
-                models = account.models
-                if models is None:
-                    models = account.models = AccountModels()
-                elif gap_ms >= 0:
-                    bits |= models.score_learn(gap_ms / 1000.0, found.output[i], found.input[i])
-                    drifts += bits >> 36 & 1
-                bits |= 1 << 41
-            kept.append(i)
-            hashes.append(account.hash)
-            counts.append(count)
-            gaps.append(gap_ms)
-            learnt.append(bits)
-        self._count("events", "accepted", n=len(kept))
+        table = self._table
+        at, new = table.find(found.account_id)
+        for row in new:
+            name = table.names[row] or ""
+            table.rows["misrouted"][row] = partition_of(name, self._settings.kafka.request_partitions) != self.partition
+        offset, time = np.fromiter(items.offsets, np.int64, len(times)), np.array(times, np.int64)
+        network, client, mail = found.tokens[0], found.tokens[1], found.tokens[4]
+        given = (offset, time, found.digest, network, client, mail, found.organisation, found.plan_token, found.created)
+        taken, newly_dirty = table.take(at, given, self._limits.ttl_ms)
+        kept = np.flatnonzero(taken.outcome == ACCEPTED)
+        for row in at[newly_dirty == 1].tolist() if self._durable else ():
+            self._dirty[row] = int(table.dirty_at[row])
+        misrouted = int(table.rows["misrouted"][at[kept]].sum())
+        learnt = self._learn(found, at, offset, time, taken)
         for n, keys in (
-            (duplicates, (("events", "duplicate"),)),
+            (kept.size, (("events", "accepted"),)),
+            (int(np.count_nonzero(taken.outcome == DUPLICATE)), (("events", "duplicate"),)),
             (misrouted, (("events", "misrouted"), ("misrouted", "partition"))),
             (items.keys.count(None), (("misrouted", "missing_key"),)),
-            (drifts, (("drift", "page_hinkley"),)),
+            (int(np.count_nonzero(learnt >> np.uint64(36) & np.uint64(1))), (("drift", "page_hinkley"),)),
         ):
             if n:
                 for key in keys:
                     self._count(*key, n=n)
-        if kept:
-            self._outbox.add(found, items.offsets, times, kept, hashes, counts, gaps, learnt)
+        if kept.size:
+            self._outbox.add(found, offset, time, kept, table.hashes[at[kept]], taken, learnt[kept])
 
-    def _introduce(
-        self, account: Account, name: str, offset: int, time: int, mail: int, plan: str | None, created: int | None,
-        organisation: str | None,
-    ) -> None:  # fmt: skip
-        org = self._tokens.common(ORGANISATION, [organisation])[0] or account.org
-        mail, plan, created = mail or account.mail, (plan or account.plan)[:PLAN_CHARS], created or account.created_at
-        now = (org, mail, plan, created)
-        if account.count > 1 and now == (account.org, account.mail, account.plan, account.created_at):
-            return
-        account.org, account.mail, account.plan, account.created_at = now
-        self._outbox.introductions.append(Introduction(offset, time, account.hash, name, org, plan, created, mail))
+    def _learn(self, found: Columns, at: Any, offset: Any, time: Any, taken: Outcome) -> Any:
+        """Do what cannot be done by column: introductions, and River models from an account's 8th exchange on.
+
+        Returns the bits that need the account's past.
+        """
+        bits = taken.bits
+        models, plans = self._models, self._plans
+        from_event = self._limits.river_from_event
+        old = taken.count >= from_event
+        for i in np.flatnonzero((taken.introduced | taken.fresh) == 1).tolist():
+            row = int(at[i])
+            if taken.fresh[i]:
+                plans.pop(row, None)
+            if taken.introduced[i]:
+                self._introduce(row, found.plan[i], int(offset[i]), int(time[i]), [int(x[i]) for x in taken[-3:]])
+        where = np.flatnonzero(old | (taken.fresh == 1))
+        columns_ = (column[where].tolist() for column in (at, taken.fresh, old, taken.gap_ms))
+        surprises = []
+        output, input_ = found.output, found.input
+        for i, row, begins, learns, gap_ms in zip(where.tolist(), *columns_, strict=True):
+            surprise = 0
+            if begins:
+                models.pop(row, None)
+            if learns:
+                model = models.get(row)
+                if model is None:
+                    models[row] = AccountModels()
+                elif gap_ms >= 0:
+                    surprise = model.score_learn(gap_ms / 1000.0, output[i], input_[i])
+            surprises.append(surprise)
+        bits[where] |= np.array(surprises, np.uint64)
+        bits[old] |= np.uint64(1 << 41)
+        return bits
+
+    def _introduce(self, row: int, plan: str | None, offset: int, time: int, known: list[int]) -> None:
+        if plan:
+            self._plans[row] = plan[:PLAN_CHARS]
+        org, mail, created = known
+        name, account = self._table.names[row] or "", int(self._table.hashes[row])
+        self._outbox.introductions.append(
+            Introduction(offset, time, account, name, org, self._plans.get(row, ""), created, mail)
+        )
 
     def _sweep(self) -> None:
         """Forget accounts unseen for their lifetime; an account that comes back is new whether or not it was swept."""
@@ -288,13 +273,14 @@ class AccountsOperator:
         if watermark - self._swept < self._limits.ttl_ms // 16:
             return
         self._swept = watermark
-        oldest = watermark - self._limits.ttl_ms - self._settings.time.far_ahead_ms
-        gone = [name for name, account in self._accounts.items() if account.last_time < oldest]
-        for name in gone:
-            del self._accounts[name]
-            self._dirty.pop(name, None)
-        if self._durable:
-            self._gone += gone
+        gone = self._table.unseen_since(watermark - self._limits.ttl_ms - self._settings.time.far_ahead_ms)
+        for row in gone:
+            self._dirty.pop(row, None)
+            self._models.pop(row, None)
+            self._plans.pop(row, None)
+            name = self._table.remove(row)
+            if self._durable:
+                self._gone.append(name)
         self._count("accounts_evicted", n=len(gone))
 
     def checkpoint(self, max_keys: int | None = None) -> Checkpoint | None:
@@ -302,17 +288,21 @@ class AccountsOperator:
         if self._held.events or (self._next_offset in (0, self._captured) and not self._dirty):
             return None
         self._captured = self._next_offset
-        names = list(self._dirty)[:max_keys]
+        rows = list(self._dirty)[:max_keys]
+        table, models, plans = self._table, self._models, self._plans
         snapshots: list[tuple[bytes, bytes | None]] = [
-            (b"a" + name.encode(), None) for name in self._gone if name not in self._accounts
+            (b"a" + name.encode(), None) for name in self._gone if name not in table.index
         ]
         self._gone = []
-        for name in names:
-            snapshots.append((b"a" + name.encode(), pack(self._accounts[name].dump())))
-            del self._dirty[name]
+        for row in rows:
+            model = models.get(row)
+            state = (*table.dump(row), plans.get(row, ""), model.dump() if model else None)
+            snapshots.append((b"a" + (table.names[row] or "").encode(), pack(state)))
+            del self._dirty[row]
+        table.dirty_at[rows] = -1
         for memory in self._memories.values():
-            for key, rows in memory.checkpoint():
-                snapshots.append((key, seal(rows) if rows is not None else None))
+            for key, segment in memory.checkpoint():
+                snapshots.append((key, seal(segment) if segment is not None else None))
         lowest = next(iter(self._dirty.values()), None)
         offset, clock = self._next_offset, self._clock.dump()
         if lowest is not None:
@@ -336,20 +326,19 @@ class AccountsOperator:
             if key == MARKER_KEY:
                 marker = unpack(value, Marker)
             elif key[:1] == b"a":
-                name = key[1:].decode()
-                self._accounts[name] = Account.load(hash64(name.encode()), unpack(value, AccountState))  # type: ignore[arg-type]
+                self._load(key[1:].decode(), unpack(value, AccountState))  # type: ignore[arg-type]
             elif key[:1] == b"s" and key[1:2] in segments and key[2:].isdigit():
                 segments[key[1:2]][key] = unseal(value)
             else:
                 raise StateError(f"the accounts state holds an unknown key {key[:40]!r}")
         if marker is None:
-            if self._accounts or any(segments.values()):
+            if len(self._table) or any(segments.values()):
                 raise StateError(NO_MARKER.format(stage=self.stage))
             return None
         self._clock.load(marker.clock)
         self._next_offset = marker.offset
-        hashes = np.array([a.hash for a in self._accounts.values()], np.uint64)
-        applied = np.array([a.applied for a in self._accounts.values()], np.int64)
+        used = self._table.rows["count"] > 0
+        hashes, applied = self._table.hashes[used], self._table.rows["applied"][used]
         order = np.argsort(hashes)
         hashes, applied = hashes[order], applied[order]
 
@@ -363,14 +352,22 @@ class AccountsOperator:
             memory.restore(segments[letter], covered)
         return marker.offset
 
+    def _load(self, name: str, state: "AccountState") -> None:
+        row_bytes, ids_bytes, plan, dumps = state
+        row = self._table.load(name, row_bytes, ids_bytes)
+        if plan:
+            self._plans[row] = plan
+        if dumps is not None:
+            self._models[row] = AccountModels.load(dumps)
+
     def gauges(self) -> dict[tuple[str, ...], float]:
         """Watermark, and what is held."""
         held = sum(len(memory) for memory in self._memories.values())
-        size = sum(memory.nbytes for memory in self._memories.values())
+        size = self._table.nbytes + sum(memory.nbytes for memory in self._memories.values())
         early = sum(memory.evicted_early for memory in self._memories.values())
         self.counters["tokens_evicted_early",] = early
         values: dict[tuple[str, ...], float] = {
-            ("held", "accounts"): len(self._accounts),
+            ("held", "accounts"): len(self._table),
             ("held", "first_sightings"): held,
             ("state_bytes",): size,
         }

@@ -1,6 +1,5 @@
 """What a batch of exchanges sends on, gathered as columns: sightings for tokens, signals for campaigns."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from streams.accounts import features
 from streams.accounts.clock import PartitionClock
 from streams.accounts.columns import COUNTRY, INFRASTRUCTURE, MODEL, Columns
 from streams.accounts.sightings import FIRST, KNOWN, FirstSightings
+from streams.accounts.table import Outcome
 from streams.config import Settings
 from streams.contracts.packets import (
     CLIENT,
@@ -76,29 +76,16 @@ class Outbox:
         self._sent_ticks = [NO_TIME] * (self._destinations + 1)
         self._status = RUNNING
 
-    def add(
-        self,
-        found: Columns,
-        offsets: Sequence[int],
-        times: Sequence[int],
-        kept: list[int],
-        accounts: list[int],
-        counts: list[int],
-        gaps: list[int],
-        learnt: list[int],
-    ) -> None:
-        """Lay out the accepted exchanges, those at the indices ``kept``; the last four are of these alone.
+    def add(self, found: Columns, offset: Any, time: Any, kept: Any, account: Any, taken: Outcome, learnt: Any) -> None:
+        """Lay out the accepted exchanges, those at the indices ``kept``.
 
-        ``gaps`` are ms since the account's exchange before, -1 for none; ``learnt`` are the bits that need its past.
+        ``account`` (hashes) and ``learnt`` (the bits that need its past) are of these alone.
         """
-        offset, time = np.fromiter(offsets, np.int64, len(offsets)), np.array(times, np.int64)
-        output = np.array(found.output, np.int64)
+        output, count, gap = np.array(found.output, np.int64), taken.count, taken.gap_ms
         tokens, simhash, exact, bins = found.tokens, found.simhash, found.exact, found.bins
-        if len(kept) < offset.size:
-            at = np.array(kept)
-            offset, time, output, tokens = offset[at], time[at], output[at], tokens[:, at]
-            simhash, exact, bins = simhash[at], exact[at], bins[at]
-        account, count = np.array(accounts, np.uint64), np.array(counts, np.uint32)
+        if kept.size < offset.size:
+            offset, time, output, tokens = offset[kept], time[kept], output[kept], tokens[:, kept]
+            simhash, exact, bins, count, gap = simhash[kept], exact[kept], bins[kept], count[kept], gap[kept]
         tokens = np.concatenate([tokens, near_buckets(simhash)])
         seen = self._see(pairs_of(account, tokens), account, time, offset)
 
@@ -108,8 +95,7 @@ class Outbox:
         signals["content"] = np.where(exact != 0, exact, simhash)
         for i, name in enumerate(("template", "system", "head", "tail"), len(INFRASTRUCTURE)):
             signals[name] = tokens[i]
-        bins = bins | np.array(learnt, np.uint64)
-        gap = np.array(gaps, np.int64)
+        bins = bins | learnt
         bins |= features.put("gap", np.where(gap < 0, 15, np.minimum(features.log2_bin(gap // 1000), 14)))
         first = seen == FIRST
         known = count >= features.NOVELTY_FROM
