@@ -1,6 +1,6 @@
 """River models of one account, from its 8th exchange on; its plain counters are in `streams.accounts.table`."""
 
-import math
+from math import log2, sqrt
 from typing import Any
 
 from river import drift, stats
@@ -23,6 +23,11 @@ ACCOUNT_MODELS = {
 }
 
 
+def _deviations(distance: float, variance: float) -> int:
+    deviation = sqrt(variance) if variance > SURPRISE_SD_FLOOR**2 else SURPRISE_SD_FLOOR
+    return min(SURPRISE_MAX, int(distance / deviation))
+
+
 class AccountModels:
     """River statistics and a change detector of one account (2 KB, 20 us to make)."""
 
@@ -39,23 +44,23 @@ class AccountModels:
 
     def score_learn(self, gap_s: float, output_tokens: int, input_tokens: int) -> int:
         """Score an exchange against the account's own past, learn it, and return the surprise bits in place."""
-        gap, size, input_ = math.log2(gap_s + 0.25), math.log2(output_tokens + 1.0), math.log2(input_tokens + 1.0)
-        mean = self.gap_mean.get()
-        deviation = max(SURPRISE_SD_FLOOR, math.sqrt(max(0.0, self.gap_var.get())))
-        rate = min(SURPRISE_MAX, max(0, int((mean - gap) / deviation)))
-        mean = self.size_mean.get()
-        deviation = max(SURPRISE_SD_FLOOR, math.sqrt(max(0.0, self.size_var.get())))
-        larger = min(SURPRISE_MAX, max(0, int((size - mean) / deviation)))
+        gap, size, input_ = log2(gap_s + 0.25), log2(output_tokens + 1.0), log2(input_tokens + 1.0)
+        bits = 0
+        if (below := self.gap_mean.get() - gap) > 0.0:
+            bits = _deviations(below, self.gap_var.get()) << 28
+        if (above := size - self.size_mean.get()) > 0.0:
+            bits |= _deviations(above, self.size_var.get()) << 31
         median = self.input_median.get()
-        longer = 0 if median is None else min(3, max(0, int((input_ - median) / 2.0)))
+        if median is not None and input_ - median >= 2.0:
+            bits |= min(3, int((input_ - median) / 2.0)) << 34
         self.gap_mean.update(gap)
         self.gap_var.update(gap)
         self.size_mean.update(size)
         self.size_var.update(size)
         self.input_median.update(input_)
-        self.rate_change.update(gap)
-        changed = 1 if self.rate_change.drift_detected else 0
-        return rate << 28 | larger << 31 | longer << 34 | changed << 36
+        change = self.rate_change
+        change.update(gap)
+        return bits | 1 << 36 if change.drift_detected else bits
 
     def dump(self) -> list[Dump]:
         """Plain numbers of every model, in the order of `ACCOUNT_MODELS`."""
