@@ -15,8 +15,8 @@ from streams.commands.options import BOOTSTRAP, CONFIG, JSON, echo_json, echo_ta
 from streams.settings import load
 
 if TYPE_CHECKING:
-    from streams.demo.score import Score
     from streams.demo.state import State
+    from streams.evaluate.score import Score
 
 INTERRUPTED = 130  # what shells give for a program that Ctrl-C ended
 

@@ -14,10 +14,10 @@ from confluent_kafka import KafkaException
 from streams.config import Settings
 from streams.contracts.alert import AlertEvent
 from streams.demo.inbox import Inbox
-from streams.demo.score import Score, Scorer
 from streams.demo.state import State
 from streams.demo.worker_process import Numbers, WorkerProcess
 from streams.errors import StillwatchError
+from streams.evaluate.score import Score, Scorer
 from streams.runtime.broker import LocalBroker
 from streams.runtime.kafka_client import producer_config, reach
 from streams.runtime.kafka_jars import jars_dir, kafka_version

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.contracts.alert import AlertEvent
-from streams.demo.score import Outcome
 from streams.demo.state import State
 from streams.demo.words import CAMPAIGN_COLUMNS, campaign_row, clock, plural, reasons
+from streams.evaluate.score import Outcome
 
 REFRESH_HZ = 4  # measured: 8 ms a frame, 3 % of a core
 COLOURS = {"low": "cyan", "medium": "yellow", "high": "red", "critical": "bold red"}

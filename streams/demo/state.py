@@ -5,9 +5,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from streams.contracts.fold import Case
-from streams.demo.score import Score
 from streams.demo.traffic import Traffic
 from streams.demo.worker_process import Numbers
+from streams.evaluate.score import Score
 
 RATE_S = 4.0  # events per second are averaged over so long
 WAIT_MS = 6_000  # event time that the last stage has to wait for by itself: the lateness and one tick

@@ -6,8 +6,8 @@ from streams.commands.alert_text import safe
 from streams.contracts.alert import AlertEvent, Evidence
 from streams.contracts.fold import Case
 from streams.contracts.indicators import INDICATORS
-from streams.demo.score import FalseNames, Outcome, Score
 from streams.demo.state import State
+from streams.evaluate.score import FalseNames, Outcome, Score
 
 CAMPAIGN_COLUMNS = ("campaign", "accounts", "exchanges", "leaked before alert", "share", "delay", "named", "caught as")
 

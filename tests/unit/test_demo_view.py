@@ -4,17 +4,17 @@ import io
 
 import pytest
 from rich.console import Console
-from test_demo_score import KEY, TRUTH, alert
+from test_evaluate_score import KEY, TRUTH, alert
 
 from streams.contracts.alert import Evidence
 from streams.contracts.fold import fold
 from streams.demo.lines import Lines
-from streams.demo.score import Scorer
 from streams.demo.screen import Screen
 from streams.demo.state import State
 from streams.demo.traffic import Traffic
 from streams.demo.words import campaign_row, false_line, reason, reasons, verdict_line
 from streams.demo.worker_process import Numbers, parse
+from streams.evaluate.score import Scorer
 from streams.runtime.metrics import make_registry
 from streams.runtime.stats import HostStats, StageStats
 from streams.simulator.plan import START_MS, demo_plan

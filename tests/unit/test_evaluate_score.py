@@ -1,9 +1,9 @@
-"""The demo's judgement of what was caught."""
+"""The judgement of what was caught, of which the demo shows a part."""
 
 from typing import Any
 
 from streams.contracts.alert import Accounts, AlertEvent, Evidence, Exchanges
-from streams.demo.score import Scorer
+from streams.evaluate.score import Scorer
 from streams.simulator.truth import CampaignTruth, KindTruth, Truth
 
 
