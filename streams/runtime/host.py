@@ -89,7 +89,11 @@ class StageHost:
         if not batch.offsets:
             self.stats.skipped += 1
             return
-        self.emit(self.operators[partition].on_batch(batch))
+        self.stats.batch_began = time.monotonic()
+        try:
+            self.emit(self.operators[partition].on_batch(batch))
+        finally:
+            self.stats.batch_began = 0.0
         self.next_offset[partition] = batch.offsets[-1] + 1
         self._moved_at[partition] = time.monotonic()
         self._idle.discard(partition)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -61,6 +61,7 @@ class Stage:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{stage}-state")
         self._checkpointing = asyncio.Lock()
         self._assignments = 0
+        self.before_fetch: Callable[[Stage], None] | None = None  # may hold partitions back
         self.app.on_rebalance_complete.connect(self._on_assigned)
         self.app.timer(self.interval_s, name=f"{stage} checkpoint")(self._on_timer)
 
@@ -136,6 +137,11 @@ class Stage:
         """See `transport.Hooks`."""
         return self.host.next_offset
 
+    def on_fetch(self) -> None:
+        """See `transport.Hooks`."""
+        if self.before_fetch is not None and self.stats.ready:
+            self.before_fetch(self)
+
     async def before_revoke(self) -> None:
         """See `transport.Hooks`."""
         self._assignments += 1
@@ -193,13 +199,13 @@ class Stage:
 
     def measure(self) -> None:
         """Bring the lag up to date; a partition counts once its end is known."""
-        lag = {}
-        for partition in self.host.operators:
-            end = self.consumer.stable_end(TP(self.topic, partition))
-            if end is not None:
-                lag[partition] = max(0, end - self.done_to(partition))
-        self.stats.lag = lag
+        lags = {partition: self._lag(partition) for partition in self.host.operators}
+        self.stats.lag = {partition: lag for partition, lag in lags.items() if lag is not None}
         self.stats.mirror(time.monotonic())
+
+    def _lag(self, partition: int) -> int | None:
+        end = self.consumer.stable_end(TP(self.topic, partition))
+        return None if end is None else max(0, end - self.done_to(partition))
 
     def end_inputs(self) -> None:
         """Tell the operators whose input is worked through (--drain)."""
@@ -221,8 +227,7 @@ class Stage:
         found = {}
         for partition, operator in self.host.operators.items():
             watermark_ms = operator.gauges().get(("watermark_ms",))
-            empty = watermark_ms is None and self.consumer.stable_end(TP(self.topic, partition)) is not None
-            empty = empty and not self.stats.lag.get(partition)
+            empty = watermark_ms is None and self._lag(partition) == 0
             found[partition] = Progress(watermark_ms, empty or self.host.nothing_comes(partition))
         return found
 

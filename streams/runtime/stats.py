@@ -27,6 +27,7 @@ class StageStats:
     processing: Histogram = field(default_factory=lambda: Histogram(BATCH_BOUNDS_S))  # seconds of each batch
     alert_latency: Histogram = field(default_factory=lambda: Histogram(ALERT_BOUNDS_S))  # event to alert, seconds
     last_batch_at: float = 0.0
+    batch_began: float = 0.0  # monotonic; 0 between batches
     largest_batch: int = 0
     produced: int = 0  # records written, all roles
     produced_bytes: int = 0  # their values

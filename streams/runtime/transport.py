@@ -30,6 +30,9 @@ class Hooks(Protocol):
     async def before_revoke(self) -> None:
         """Take a last checkpoint while the partitions are still ours; must return before the session ends."""
 
+    def on_fetch(self) -> None:
+        """Bring the consumer's `held` up to date; called before each fetch: only what is in flight runs ahead."""
+
     def next_offsets(self) -> Mapping[int, int]:
         """Return, for each partition that is restored, the next offset its operator needs."""
 
@@ -64,6 +67,7 @@ class Consumer(driver.Consumer):
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         async with self._fetching:
+            self.hooks.on_fetch()
             self._reached = self._positions()
             records = await self._fetch(active_partitions, min(timeout, IDLE_POLL_S))
             self._round = self._seeks

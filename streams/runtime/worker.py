@@ -20,6 +20,7 @@ from streams.operator import ALERTS, DEAD_LETTERS, EVIDENCE, SIGHTINGS
 from streams.runtime.drain import INPUTS, Drain
 from streams.runtime.host import OperatorFactory
 from streams.runtime.kafka_client import reach
+from streams.runtime.liveness import LOOK_S, Liveness
 from streams.runtime.producer import Deliveries, Outputs
 from streams.runtime.progress import ProgressReader, progress_records, too_far_ahead
 from streams.runtime.shutdown import (
@@ -30,12 +31,11 @@ from streams.runtime.shutdown import (
     fail,
 )
 from streams.runtime.stage import Stage
-from streams.runtime.stats import HostStats, StageStats
+from streams.runtime.stats import HostStats
 from streams.runtime.topics import PROGRESS, STAGES, check_topics, input_partitions, topic_name
 
 CLOCK_S = 0.2  # lag, end of input
 PROGRESS_S = 1.0
-WATCH_S = 1.0
 LEAVE_DEADLINE_S = 4.0  # measured: 1 to 2 s to leave three groups
 GC_THRESHOLDS = (100_000, 50, 1_000)  # measured: 138-147k events/s against 112k with Python's own
 
@@ -89,6 +89,8 @@ class Worker:
         self.stats.stages = {each.stage: each.stats for each in self._stages}
         self._accounts = next((each for each in self._stages if each.stage == "accounts"), None)
         self._progress = ProgressReader(settings, settings.kafka.request_partitions) if self._accounts else None
+        if self._accounts:
+            self._accounts.before_fetch = self._keep_together
         self._progress_due = 0.0
         self._published = Deliveries(fail)
         self._faust: faust.Worker | None = None
@@ -144,6 +146,7 @@ class Worker:
             self._ending = asyncio.get_running_loop().create_task(self._finish())
 
     async def _finish(self) -> None:
+        began = time.monotonic()
         complete = {each.stage: self.drain or each.stage == "campaigns" for each in self._stages}
         last = asyncio.gather(*(each.finish(complete[each.stage]) for each in self._stages))
         try:
@@ -153,7 +156,8 @@ class Worker:
         else:
             if self._hurried:
                 self._hurried.cancel()
-            end_after(LEAVE_DEADLINE_S, "", 0)  # all is safe: from here on only good manners take time
+            left_s = STOP_DEADLINE_S - (time.monotonic() - began) if self._hurried else LEAVE_DEADLINE_S
+            end_after(min(LEAVE_DEADLINE_S, left_s), "", 0)  # all is safe: now only good manners take time
         if self._faust is not None:
             await self._faust.stop()
 
@@ -172,19 +176,20 @@ class Worker:
             if self._accounts and self._accounts.stats.ready:
                 if self.drain:
                     self._accounts.end_inputs()
-                self._keep_together(self._accounts)
+                self._publish_progress(self._accounts)
             if self._drain and self._finished() and await self._nothing_left(self._drain) and self._finished():
                 self._stop("the input is worked through")
 
-    def _keep_together(self, accounts: Stage) -> None:
-        """Stop fetching what is too far ahead of the others, and publish our progress once a second."""
-        if self._progress is None:
-            return
-        own = accounts.progress()
+    def _publish_progress(self, accounts: Stage) -> None:
         if time.monotonic() >= self._progress_due:
             self._progress_due = time.monotonic() + PROGRESS_S
-            self._outputs.send(progress_records(own), self._published)
-        others = self._progress.published
+            self._outputs.send(progress_records(accounts.progress()), self._published)
+
+    def _keep_together(self, accounts: Stage) -> None:
+        """Stop fetching what is too far ahead of the others."""
+        if self._progress is None:
+            return
+        own, others = accounts.progress(), self._progress.published
         kafka = self.settings.kafka
         accounts.hold(too_far_ahead(own, others, kafka.request_partitions, self.settings.time.skew_max_ms))
         known = {**others, **own}
@@ -227,38 +232,13 @@ class Worker:
 
     def _watch(self) -> None:
         """End the process when it no longer works though there is work: an orchestrator starts it anew."""
-        limit = float(self.settings.health.stuck_after_s)
-        watched = {each.stage: Watched() for each in self._stages}
+        liveness = Liveness(float(self.settings.health.stuck_after_s))
         while True:
-            time.sleep(WATCH_S)
-            now = time.monotonic()
+            time.sleep(LOOK_S)
             if self.stats.stopping:
                 return
-            if self._beat and now - self._beat > limit:
-                fail(f"The event loop has stood still for {now - self._beat:.0f} s.", STUCK_EXIT_CODE)
-            for stage in self._stages:
-                if (stuck_s := watched[stage.stage].stuck_s(stage.stats, now)) > limit:
-                    stage.stats.stuck = True
-                    fail(
-                        f"{stage.stage}: no batch was finished for {stuck_s:.0f} s though records wait.",
-                        STUCK_EXIT_CODE,
-                    )
-
-
-class Watched:
-    """Tell for how long a stage has had work and done none."""
-
-    def __init__(self) -> None:
-        self._batches = -1
-        self._since = 0.0
-
-    def stuck_s(self, stats: StageStats, now: float) -> float:
-        """Seconds since a batch was finished or there was none to take; partitions held back have none."""
-        lag = dict(stats.lag)
-        waiting = stats.ready and any(lag.get(each) for each in stats.assigned if each not in stats.held)
-        if not waiting or stats.batches != self._batches:
-            self._batches, self._since = stats.batches, now
-        return now - self._since
+            if reason := liveness.reason(self.stats, self._beat, time.monotonic()):
+                fail(reason, STUCK_EXIT_CODE)
 
 
 class _FaustWorker(faust.Worker):
