@@ -37,7 +37,7 @@ def forced(*workers: WorkerProcess) -> float:
 def kill_after_an_alert(workers: list[WorkerProcess], follower: Follower) -> None:
     """Kill -9 whoever has the campaigns as soon as another alert is out: seldom is it in a checkpoint by then."""
     owner, seen = owner_of("campaigns", workers), len(follower.alerts)
-    assert until(lambda: follower.at_least(seen + 1), 60)
+    assert until(lambda: follower.at_least(seen + 1))
     owner.signal(signal.SIGKILL)
     owner.wait()
     workers.remove(owner)
@@ -63,26 +63,26 @@ def test_workers_that_join_are_killed_and_end_give_what_replay_gives(
     workers = [real_worker(settings, tmp_path) for _ in range(2)]
     try:
         feed.send(lines[:quarter])
-        assert until(lambda: follower.at_least(len(expected) // 20), 120)
+        assert until(lambda: follower.at_least(len(expected) // 20))
 
         workers.append(real_worker(settings, tmp_path))
         feed.send(lines[quarter:half])
-        assert until(lambda: settled(settings, *workers), 60), workers[-1].log()
-        assert until(lambda: follower.at_least(len(expected) // 4), 120)
+        assert until(lambda: settled(settings, *workers)), workers[-1].log()
+        assert until(lambda: follower.at_least(len(expected) // 4))
 
         assert 0 == forced(*workers)
         kill_after_an_alert(workers, follower)
         feed.send(lines[half:most])
         # the last tenth does not even exist yet
-        assert until(lambda: follower.at_least(len(expected) // 2), 120), len(follower.alerts)
+        assert until(lambda: follower.at_least(len(expected) // 2)), len(follower.alerts)
 
         feed.send(lines[most:])
         assert 0 == forced(*workers)
         for worker in workers:
             worker.signal(signal.SIGTERM)
-        assert [0, 0] == [worker.wait(15) for worker in workers], workers[0].log() + workers[1].log()
+        assert [0, 0] == [worker.wait() for worker in workers], workers[0].log() + workers[1].log()
         with real_worker(settings, tmp_path, "--drain") as last:
-            assert 0 == last.wait(180), last.log()
+            assert 0 == last.wait(), last.log()
     finally:
         for worker in workers:
             worker.__exit__()
@@ -110,13 +110,13 @@ def test_workers_that_drain_a_full_topic_give_what_replay_gives(make_settings: C
     follower = Follower(settings)
     workers = [real_worker(settings, tmp_path, "--drain") for _ in range(2)]
     try:
-        assert until(lambda: follower.at_least(len(expected) // 10), 120)
+        assert until(lambda: follower.at_least(len(expected) // 10))
         workers.append(real_worker(settings, tmp_path, "--drain"))
-        assert until(lambda: settled(settings, *workers), 60), workers[-1].log()
-        assert until(lambda: follower.at_least(len(expected) // 3), 120)
+        assert until(lambda: settled(settings, *workers)), workers[-1].log()
+        assert until(lambda: follower.at_least(len(expected) // 3))
         assert 0 == forced(*workers)
         kill_after_an_alert(workers, follower)
-        assert [0, 0] == [worker.wait(180) for worker in workers], workers[0].log() + workers[1].log()
+        assert [0, 0] == [worker.wait() for worker in workers], workers[0].log() + workers[1].log()
     finally:
         for worker in workers:
             worker.__exit__()

@@ -13,17 +13,19 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from counting import Event
-from support import until
+from support import PATIENCE_S, until
 
 from streams.config import Settings
 from streams.contracts.hashing import partition_of
 from streams.operator import ALERTS
 from streams.runtime.checkpoint import committed_reader
 from streams.runtime.kafka_client import producer_config
+from streams.runtime.shutdown import STOP_DEADLINE_S
 from streams.runtime.topics import topic_name
 from streams.settings import flatten, variable
 
 HERE = Path(__file__).parent
+EXIT_S = 2.0  # for the interpreter and the kernel, once the worker has ended
 START_MS = 1_700_000_000_000
 
 Alert = tuple[bytes, bytes, tuple[tuple[str, bytes], ...]]  # key, value, headers
@@ -62,7 +64,12 @@ class WorkerProcess:
         """Send a signal."""
         self.process.send_signal(number)
 
-    def wait(self, timeout_s: float = 60.0) -> int:
+    def end(self) -> None:
+        """SIGTERM: it must end in order and in time."""
+        self.signal(signal.SIGTERM)
+        assert 0 == self.wait(STOP_DEADLINE_S + EXIT_S), self.log()
+
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait for the end and return the exit code; fails with the log if it takes too long."""
         try:
             return self.process.wait(timeout_s)
@@ -119,7 +126,7 @@ def produce(settings: Settings, events: Iterable[Event], **config: Any) -> None:
     for event in events:
         producer.produce(settings.kafka.requests_topic, msgspec.json.encode(event), event.account.encode())
         producer.poll(0)
-    assert 0 == producer.flush(30)
+    assert 0 == producer.flush(PATIENCE_S)
 
 
 def read_topic(settings: Settings, topic: str, partitions: Sequence[int] = (0,)) -> list[Any]:
@@ -159,10 +166,10 @@ class AlertCounter:
         return self.count >= count
 
 
-def wait_for_alerts(settings: Settings, count: int, timeout_s: float = 60.0) -> None:
+def wait_for_alerts(settings: Settings, count: int) -> None:
     """Wait until there are so many alerts."""
     counter = AlertCounter(settings)
-    assert until(lambda: counter.at_least(count), timeout_s), f"{counter.count} alerts of {count}"
+    assert until(lambda: counter.at_least(count)), f"{counter.count} alerts of {count}"
 
 
 def committed(settings: Settings, stage: str, topic: str, partitions: int) -> Mapping[int, int]:
