@@ -281,6 +281,7 @@ class Conversion:
                 *(column.tolist() for column in np.unique(sent["account"], return_counts=True)), strict=True
             ):
                 found.per_account[ids[account]] = count
+                found.times_ms[ids[account]] = np.sort(sent["time"][sent["account"] == account]).tolist()
             truth.campaigns.append(found)
         return truth
 

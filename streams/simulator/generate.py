@@ -175,6 +175,9 @@ def _count_campaign(found: CampaignTruth, hostile: np.ndarray) -> None:
     for account, exchanges in zip(who.tolist(), count.tolist(), strict=True):
         account_id = found.accounts[account]
         found.per_account[account_id] = found.per_account.get(account_id, 0) + exchanges
+    hostile = hostile[np.argsort(hostile["time"], kind="stable")]
+    for account, time in zip(hostile["account"].tolist(), hostile["time"].tolist(), strict=True):
+        found.times_ms.setdefault(found.accounts[account], []).append(time)
 
 
 def _details(tools: int, stream: bool) -> bytes:

@@ -14,7 +14,8 @@ The file is one JSON object::
                                                    (status 2xx, not refused)
                     "unanswered_ms": [...],        the other hostile ones: refused, throttled, blocked
                     "moments": {"ban_ms": ...},    what happened when, by shape: ban, pivot, probe, burst, scale_up
-                    "per_account": {"acct_...": 87, ...}}],  hostile exchanges by account
+                    "per_account": {"acct_...": 87, ...},  hostile exchanges by account
+                    "times_ms": {"acct_...": [...]}}],     and their sorted event times, answered or not
      "benign": [{"kind": "hobbyist", "hard_negative": false, "accounts": [...], "exchanges": 91000}, ...]}
 
 Counts are of distinct exchanges: duplicates that a disturbance adds are not counted again. Exchanges leaked before a
@@ -44,6 +45,7 @@ class CampaignTruth(msgspec.Struct):
     answered_ms: list[int] = msgspec.field(default_factory=list)
     unanswered_ms: list[int] = msgspec.field(default_factory=list)
     per_account: dict[str, int] = msgspec.field(default_factory=dict)
+    times_ms: dict[str, list[int]] = msgspec.field(default_factory=dict)
 
     def leaked_before(self, time_ms: int) -> int:
         """Count the answered hostile exchanges before a time."""

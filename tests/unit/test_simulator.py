@@ -127,6 +127,8 @@ def test_truth_counts_what_was_sent(run):
         assert campaign.exchanges == len(campaign.answered_ms) + len(campaign.unanswered_ms)
         assert campaign.exchanges == sum(campaign.per_account.values())
         assert all(0 < count <= sent[account] for account, count in campaign.per_account.items())
+        assert campaign.per_account == {account: len(times) for account, times in campaign.times_ms.items()}
+        assert all(times == sorted(times) for times in campaign.times_ms.values())
 
 
 def test_truth_tells_what_leaked_when(run):
