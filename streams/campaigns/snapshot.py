@@ -57,41 +57,46 @@ class Snapshot:
 
     def __init__(self, operator: "CampaignsOperator") -> None:
         self._operator = operator
-        self.dirty_watches: dict[int, None] = {}
         self._captured = -1
 
     def take(self) -> Checkpoint | None:
         """Everything that changed since the last call, as one cut."""
-        op = self._operator
+        op, state = self._operator, self._operator.state
         position = op.ticks.position()
-        if position.offset == self._captured and not op.shared.dirty and not op.cases.dirty:
+        if position.offset == self._captured and not state.shared.dirty and not state.cases.dirty:
             return None
         self._captured = position.offset
-        out: Records = [(_number(b"r", chunk), pack(state)) for chunk, state in op.table.checkpoint()]
-        for token in op.shared.dirty:
-            shared = op.shared.tokens.get(token)
+        out: Records = [(_number(b"r", chunk), pack(rows)) for chunk, rows in state.table.checkpoint()]
+        for token in state.shared.dirty:
+            shared = state.shared.tokens.get(token)
             out.append((_number(b"k", token), pack(shared.dump()) if shared else None))
-        for founder in {**op.families.dirty, **op.models}:
-            family = op.families.families.get(founder)
-            models = op.models.get(founder)
-            state = family and FamilyState(
-                family, models.dump() if models else None, op.evidence_of.get(founder), op.case_of.get(founder)
+        for founder in {**state.families.dirty, **state.models}:
+            family = state.families.families.get(founder)
+            models = state.models.get(founder)
+            held = family and FamilyState(
+                family, models.dump() if models else None, state.evidence_of.get(founder), state.case_of.get(founder)
             )
-            out.append((_number(b"f", founder), pack(state) if state else None))
-        for row in op.families.dirty_rows:
-            telling = op.families.telling_of.get(row)
+            out.append((_number(b"f", founder), pack(held) if held else None))
+        for row in state.families.dirty_rows:
+            telling = state.families.telling_of.get(row)
             out.append((_number(b"j", row), pack(telling) if telling else None))
-        for row in self.dirty_watches:
-            watch = op.watches.get(row)
+        for row in state.dirty_watches:
+            watch = state.watches.get(row)
             out.append((_number(b"w", row), pack(watch) if watch else None))
-        for alert_id in op.cases.new:
-            out.append((b"b" + alert_id.encode(), pack(op.cases.bases[alert_id])))
-        for alert_id in op.cases.dirty:
-            out.append((b"c" + alert_id.encode(), pack(op.cases.cases[alert_id])))
-        out.append((b"x", pack(Shared(op.reference.dump(), op.groups_seen, op.pool_cases))))
-        for dirty in (op.shared.dirty, op.families.dirty, op.families.dirty_rows, op.cases.dirty, op.cases.new):
+        for alert_id in state.cases.new:
+            out.append((b"b" + alert_id.encode(), pack(state.cases.bases[alert_id])))
+        for alert_id in state.cases.dirty:
+            out.append((b"c" + alert_id.encode(), pack(state.cases.cases[alert_id])))
+        out.append((b"x", pack(Shared(state.reference.dump(), state.groups_seen, state.pool_cases))))
+        for dirty in (
+            state.shared.dirty,
+            state.families.dirty,
+            state.families.dirty_rows,
+            state.cases.dirty,
+            state.cases.new,
+        ):
             dirty.clear()
-        self.dirty_watches.clear()
+        state.dirty_watches.clear()
         return Checkpoint(out, pack(Marker(position.offset, position, op.marked, op.active)), position.offset)
 
     def restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
@@ -100,7 +105,7 @@ class Snapshot:
             return self._restore(records)
 
     def _restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
-        op = self._operator
+        op, state = self._operator, self._operator.state
         marker: Marker | None = None
         chunks: dict[int, tuple[bytes, list[str]]] = {}
         tokens: list[SharedToken] = []
@@ -117,37 +122,37 @@ class Snapshot:
             elif kind == b"k":
                 tokens.append(SharedToken.load(unpack(value, TokenState)))  # type: ignore[arg-type]
             elif kind == b"f":
-                state = unpack(value, FamilyState)
-                op.families.families[number] = state.family
-                if state.models is not None:
-                    op.models[number] = ClusterModels.load(state.models)
-                if state.evidence is not None:
-                    op.evidence_of[number] = state.evidence
-                if state.case is not None:
-                    op.case_of[number] = state.case
+                held = unpack(value, FamilyState)
+                state.families.families[number] = held.family
+                if held.models is not None:
+                    state.models[number] = ClusterModels.load(held.models)
+                if held.evidence is not None:
+                    state.evidence_of[number] = held.evidence
+                if held.case is not None:
+                    state.case_of[number] = held.case
             elif kind == b"j":
                 telling[number] = unpack(value, list[int])
             elif kind == b"w":
-                op.watches[number] = unpack(value, Watch)
+                state.watches[number] = unpack(value, Watch)
             elif kind == b"b":
-                op.cases.bases[key[1:].decode()] = unpack(value, bytes)
+                state.cases.bases[key[1:].decode()] = unpack(value, bytes)
             elif kind == b"c":
                 cases.append(unpack(value, Case))
             elif kind == b"x":
                 shared = unpack(value, Shared)
-                op.reference = Reference.load(shared.reference)
-                op.groups_seen, op.pool_cases = shared.groups_seen, shared.pool_cases
+                state.reference = Reference.load(shared.reference)
+                state.groups_seen, state.pool_cases = shared.groups_seen, shared.pool_cases
             else:
                 raise StateError(f"the campaigns state holds an unknown key {key[:40]!r}")
         if marker is None:
             if any_record:
                 raise StateError(NO_MARKER.format(stage=op.stage))
             return None
-        op.table.restore(chunks)
-        op.shared.restore(tokens)
-        op.families.restore_rows(telling)
+        state.table.restore(chunks)
+        state.shared.restore(tokens)
+        state.families.restore_rows(telling)
         for case in sorted(cases, key=lambda case: case.number):
-            op.cases.cases[case.alert_id] = case
+            state.cases.cases[case.alert_id] = case
         op.ticks.restore(marker.position)
         op.marked, op.active = marker.marked, marker.active
         return marker.offset

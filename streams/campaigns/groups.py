@@ -1,0 +1,163 @@
+"""Deciding about groups: weigh a family again when it has grown, and open, update, merge or close its case."""
+
+import numpy as np
+
+from streams.campaigns.cases import CLOSE_MARGIN, Case
+from streams.campaigns.cluster_models import ClusterModels
+from streams.campaigns.evidence import MEMBERS_MIN, named, total
+from streams.campaigns.evidence import weigh as weigh_group
+from streams.campaigns.families import Family, Member
+from streams.campaigns.group import Group
+from streams.campaigns.publish import close, end_in, join_account_cases, revise
+from streams.campaigns.shared import SharedToken
+from streams.campaigns.state import CampaignsState
+from streams.contracts.alert import Category, Evidence
+from streams.operator import Record
+
+LOOK_GROWTH = 1.1  # a group is weighed again when it has grown by a tenth ...
+LOOK_AGAIN_MS = 60_000  # ... or when it has new traffic after a minute
+WARM_SHARE = 0.4  # of the threshold: from here on a group has River models
+EVIDENCE_BUCKETS = (-5, 0, 2, 4, 6, 8, 10, 12, 15, 20)
+
+
+def look(state: CampaignsState, touched: dict[int, None], now: int) -> list[Record]:
+    """Act on content tokens that a tick touched: families may have come about, merged, or grown."""
+    families: dict[int, None] = {}
+    for token in touched:
+        if (shared := state.shared.tokens.get(token)) is not None:
+            looked = state.families.look(shared)
+            if looked is not None:
+                families[looked.founder] = None
+    out = merge(state, now)
+    for founder in sorted(families):
+        found = state.families.families.get(founder)
+        if found is not None and _grown(state, found, now):
+            out += weigh(state, found, now)
+    return out
+
+
+def _tokens(state: CampaignsState, family: Family) -> list[SharedToken]:
+    return [shared for token in family.tokens if (shared := state.shared.tokens.get(token)) is not None]
+
+
+def _grown(state: CampaignsState, family: Family, now: int) -> bool:
+    tokens = _tokens(state, family)
+    exchanges = sum(shared.exchanges for shared in tokens)
+    size = max((len(shared.members) for shared in tokens), default=0)
+    return size >= 2 and (
+        exchanges >= family.looked_exchanges * LOOK_GROWTH
+        or size >= family.looked_members * LOOK_GROWTH + 1
+        or now - family.looked_at >= LOOK_AGAIN_MS
+    )
+
+
+def weigh(state: CampaignsState, family: Family, now: int) -> list[Record]:
+    """Compute a family's evidence and open, update or close its case."""
+    tokens = _tokens(state, family)
+    members = state.families.members(family)
+    family.looked_exchanges = sum(shared.exchanges for shared in tokens)
+    family.looked_members = max((len(shared.members) for shared in tokens), default=0)
+    first_time, family.looked_at = family.looked_at == 0, now
+    state.families.dirty[family.founder] = None
+    case = state.cases.cases.get(state.case_of.get(family.founder, ""))
+    if len(members) < MEMBERS_MIN:
+        return close(state, case, now, [])
+    if first_time:
+        state.groups_seen.append(now)
+    group = Group(state.table, state.shared, members, tokens, now)
+    core = named(group)
+    part = group.take(core) if int(core.sum()) >= MEMBERS_MIN else group
+    items = weigh_group(part, state.reference, state.models.get(family.founder), now)
+    evidence_total = total(items)
+    limit = state.limit
+    state.evidence_of[family.founder] = evidence_total
+    state.count("evidence_bucket", next((str(b) for b in EVIDENCE_BUCKETS if evidence_total <= b), "+Inf"))
+    if evidence_total >= WARM_SHARE * limit and family.founder not in state.models:
+        state.models[family.founder] = ClusterModels()
+    if case is None or case.status == "merged":
+        if evidence_total < limit or int(core.sum()) < MEMBERS_MIN:
+            return []
+        return _open(state, family, part, items, limit, now)
+    return _update(state, case, part, items, limit, now)
+
+
+def category_of(group: Group) -> Category:
+    """What a group does."""
+    exchanges = sum(token.exchanges for token in group.tokens)
+    refused = sum(token.refused for token in group.tokens)
+    if exchanges >= 20 and refused >= 0.5 * exchanges:
+        return "technique_search"
+    asked = sum(token.elicit + token.grading for token in group.tokens)
+    known = sum(max(token.elicit_known, token.grading_known) for token in group.tokens)
+    work = int(np.count_nonzero(group.fresh >= 3))
+    return "distillation" if asked >= 0.3 * known or work >= 2 else "anomaly"
+
+
+def _open(
+    state: CampaignsState, family: Family, group: Group, items: list[Evidence], limit: float, now: int
+) -> list[Record]:
+    rows = group.at.tolist()
+    category = category_of(group)
+    case = state.cases.open("cluster", category, family.founder, rows, family.founder, int(group.last.max()), now)
+    state.case_of[family.founder] = case.alert_id
+    out = revise(state, case, "open", group, items, limit, now)
+    return out + join_account_cases(state, rows, case, now)
+
+
+def _update(
+    state: CampaignsState, case: Case, group: Group, items: list[Evidence], limit: float, now: int
+) -> list[Record]:
+    rows = group.at.tolist()
+    if not case.live:
+        fresh = int(group.last.max()) > case.revised_at
+        return revise(state, case, "updated", group, items, limit, now) if fresh and total(items) >= limit else []
+    if total(items) < limit - CLOSE_MARGIN:
+        return close(state, case, now, items)
+    category = category_of(group)
+    changed = category != case.category or set(rows) != set(case.members)
+    if not changed or not state.cases.due(case, now):
+        return []
+    case.category = category
+    joined = [row for row in rows if row not in case.members]
+    out = revise(state, case, "updated", group, items, limit, now)
+    return out + join_account_cases(state, joined, case, now)
+
+
+def merge(state: CampaignsState, now: int) -> list[Record]:
+    """Cases of families that became one: the older survives and takes the other's members."""
+    out: list[Record] = []
+    for survivor, absorbed in state.families.merged:
+        models = state.models.pop(absorbed, None)
+        if models is not None and survivor not in state.models:
+            state.models[survivor] = models
+        state.evidence_of.pop(absorbed, None)
+        gone = state.cases.cases.get(state.case_of.pop(absorbed, ""))
+        if gone is None:
+            continue
+        into = state.cases.cases.get(state.case_of.get(survivor, ""))
+        if into is None or not into.live:
+            # the family goes on under the older token, the case under its own id
+            state.case_of[survivor] = gone.alert_id
+            gone.founder = survivor
+            state.cases.dirty[gone.alert_id] = None
+        elif gone.live:
+            if gone.opened_at < into.opened_at:
+                gone, into = into, gone
+                state.case_of[survivor] = into.alert_id
+                into.founder = survivor
+            out += _take_over(state, into, gone, state.families.families[survivor], now)
+    state.families.merged.clear()
+    return out
+
+
+def _take_over(state: CampaignsState, into: Case, gone: Case, family: Family, now: int) -> list[Record]:
+    members = state.families.members(family)
+    for row in {**into.members, **gone.members}:
+        if row not in members:  # it no longer shows the family's tokens
+            account = state.table.rows[row]
+            members[row] = Member(int(account["first"]), int(account["last"]), 1, 0, 0)
+    group = Group(state.table, state.shared, members, _tokens(state, family), now)
+    group = group.take(np.isin(group.at, list({**into.members, **gone.members})))
+    items = weigh_group(group, state.reference, state.models.get(family.founder), now)
+    out = revise(state, into, "updated", group, items, state.limit, now)
+    return out + end_in(state, gone, into, now)

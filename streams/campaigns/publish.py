@@ -1,0 +1,59 @@
+"""Publishing: revisions of the cases of groups and of single accounts."""
+
+from typing import Any
+
+from streams.campaigns.cases import Case
+from streams.campaigns.evidence import total
+from streams.campaigns.group import Group
+from streams.campaigns.state import HOUR_MS, CampaignsState
+from streams.contracts.alert import Category, Evidence
+from streams.operator import Record
+
+
+def revise(
+    state: CampaignsState, case: Case, status: Any, group: Group, items: list[Evidence], limit: float, now: int
+) -> list[Record]:
+    """Publish a revision of a cluster's case, with the group as its members."""
+    rows = group.at.tolist()
+    return state.cases.revise(case, status, rows, items, limit, now, group.pools, int(group.last.max()))
+
+
+def close(state: CampaignsState, case: Case | None, now: int, items: list[Evidence]) -> list[Record]:
+    """End a case, if there is one that is open."""
+    if case is None or not case.live:
+        return []
+    return state.cases.revise(case, "closed", list(case.members), items, state.limit, now)
+
+
+def end_in(state: CampaignsState, gone: Case, into: Case, now: int) -> list[Record]:
+    """End a case in another one, which has its members already."""
+    gone.merged_into = into.alert_id
+    return state.cases.revise(gone, "merged", list(gone.members), [], state.limit, now)
+
+
+def join_account_cases(state: CampaignsState, rows: list[int], case: Case, now: int) -> list[Record]:
+    """Accounts' own cases of the same category end in the cluster's."""
+    out: list[Record] = []
+    for row in rows:
+        for own in state.cases.live():
+            if own.kind == "account" and own.founder == row and own.category == case.category != "stolen_credential":
+                out += end_in(state, own, case, now)
+    return out
+
+
+def account_case(
+    state: CampaignsState, row: int, category: Category, items: list[Evidence], limit: float, now: int
+) -> list[Record]:
+    """Open or update the case of a single account, unless a cluster's case of the same category names it."""
+    last = int(state.table.rows[row]["last"])
+    for case in state.cases.cases.values():
+        if case.kind == "account" and case.founder == row and case.category == category and case.status != "merged":
+            if case.live and not state.cases.due(case, now):
+                return []
+            if case.live and total(items) <= case.evidence_total + 1.0 and case.last_seen >= last - HOUR_MS:
+                return []
+            return state.cases.revise(case, "updated", [row], items, limit, now, None, last)
+        if case.kind == "cluster" and case.live and case.category == category and row in case.members:
+            return []
+    case = state.cases.open("account", category, row, [row], None, last, now)
+    return state.cases.revise(case, "open", [row], items, limit, now, None, last)

@@ -1,0 +1,43 @@
+"""What the campaigns stage holds: accounts, what they share, groups, the benign reference, watches and cases."""
+
+from streams import __version__
+from streams.campaigns.cases import Cases, threshold
+from streams.campaigns.cluster_models import ClusterModels
+from streams.campaigns.families import Families
+from streams.campaigns.reference import Reference
+from streams.campaigns.shared import SharedTokens
+from streams.campaigns.table import AccountTable
+from streams.campaigns.watches import Watch
+from streams.config import Settings
+from streams.settings import settings_digest
+
+HOUR_MS = 3_600_000
+
+
+class CampaignsState:
+    """All that decisions are made from. Families and pools are named by their founding token, accounts by their row."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.counters: dict[tuple[str, ...], int] = {}
+        self.table = AccountTable()
+        self.shared = SharedTokens(settings.time.tick_ms)
+        self.families = Families(self.shared)
+        self.reference = Reference()
+        self.models: dict[int, ClusterModels] = {}  # by family
+        self.watches: dict[int, Watch] = {}  # by account row
+        self.dirty_watches: dict[int, None] = {}
+        self.cases = Cases(self.table, {"version": __version__, "configuration": settings_digest(settings)})
+        self.case_of: dict[int, str] = {}  # family -> its case
+        self.pool_cases: dict[int, str] = {}  # founding token of a pool -> its case
+        self.groups_seen: list[int] = []  # event times at which candidate groups were first weighed, last day
+        self.evidence_of: dict[int, float] = {}  # family -> evidence when last weighed
+
+    def count(self, *key: str, n: int = 1) -> None:
+        """Add to a counter."""
+        self.counters[key] = self.counters.get(key, 0) + n
+
+    @property
+    def limit(self) -> float:
+        """Evidence at which a case opens now, in nats."""
+        return threshold(len(self.groups_seen), self.settings.campaigns.false_cases_per_day)

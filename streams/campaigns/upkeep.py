@@ -1,0 +1,89 @@
+"""What is done by the clock of event time: expire, rebuild, close what has gone quiet, learn what stayed clean."""
+
+import numpy as np
+
+from streams.campaigns.groups import WARM_SHARE, weigh
+from streams.campaigns.publish import close
+from streams.campaigns.reference import WINDOWS_PER_HOUR
+from streams.campaigns.singles import forget_watches, look_for_scrapers
+from streams.campaigns.state import HOUR_MS, CampaignsState
+from streams.operator import Record
+
+CLEAN_MS = 6 * HOUR_MS  # an account enters the reference after so long without suspicion
+GROUP_CLEAN_MS = 24 * HOUR_MS
+
+
+def close_quiet(state: CampaignsState, now: int) -> list[Record]:
+    """Close cases whose traffic has ended."""
+    out: list[Record] = []
+    quiet = now - state.settings.campaigns.close_after_ms
+    for case in state.cases.live():
+        last = case.last_seen
+        if case.kind == "account" or case.alert_id in state.pool_cases.values():
+            last = int(state.table.rows["last"][list(case.members)].max())
+        elif (family := state.families.families.get(case.founder)) is not None:
+            last = max((t.last for k in family.tokens if (t := state.shared.tokens.get(k))), default=last)
+        if last < quiet:
+            case.last_seen = max(case.last_seen, last)
+            out += close(state, case, now, [])
+    return out
+
+
+def hourly(state: CampaignsState, now: int) -> list[Record]:
+    """Let what is old expire, weigh the cases that are left again, look for scrapers, and learn."""
+    out: list[Record] = []
+    state.groups_seen = [time for time in state.groups_seen if time > now - 24 * HOUR_MS]
+    forget_watches(state, now)
+    limits = state.settings.accounts
+    changed = state.shared.expire(
+        now - limits.infrastructure_ttl_ms, now - limits.content_ttl_ms, now - limits.near_prompt_ttl_ms
+    )
+    if changed:
+        state.families.forget(changed)
+    for case in state.cases.live():
+        if case.kind == "cluster" and case.alert_id not in state.pool_cases.values():
+            family = state.families.families.get(case.founder)
+            if family is not None:
+                out += weigh(state, family, now)
+    out += look_for_scrapers(state, now)
+    _learn(state, now)
+    return out
+
+
+def _learn(state: CampaignsState, now: int) -> None:
+    """Let clean accounts and clean groups into the reference."""
+    reference, shared, families = state.reference, state.shared.tokens, state.families.families
+    rows = state.table.rows[: len(state.table)]
+    active = np.flatnonzero((rows["last"] > now - HOUR_MS) & (rows["first"] <= now - CLEAN_MS))
+    suspicious = _suspicious(state)
+    step = max(1, active.size // WINDOWS_PER_HOUR)
+    for row in active[::step].tolist():
+        if row in suspicious:
+            reference.skipped += 1
+            state.count("model_skip", "half_space_trees")
+            continue
+        reference.learn_account(rows[row], now)
+        state.count("model_learn", "half_space_trees")
+    for founder, nats in state.evidence_of.items():
+        if founder not in families or nats >= WARM_SHARE * state.limit or state.case_of.get(founder):
+            continue
+        root = shared.get(founder)
+        if root is not None and now - HOUR_MS < root.first + GROUP_CLEAN_MS <= now:
+            reference.learn_group(root.elicitation >= 0.5, root.judging >= 0.5)
+            state.count("model_learn", "beta")
+    if reference.turn(now):
+        state.count("reference_swaps")
+    reference.changed = True
+
+
+def _suspicious(state: CampaignsState) -> set[int]:
+    """Rows of accounts in warm groups, open cases and watches."""
+    found = {
+        row
+        for founder, nats in state.evidence_of.items()
+        if nats >= WARM_SHARE * state.limit and (family := state.families.families.get(founder)) is not None
+        for token in family.tokens
+        if (shared := state.shared.tokens.get(token)) is not None
+        for row in shared.members
+    }
+    return found | {row for case in state.cases.live() for row in case.members} | set(state.watches)
