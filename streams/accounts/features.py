@@ -39,7 +39,7 @@ LAYOUT: dict[str, tuple[int, int]] = {
     "new_model": (39, 1),
     "new_country": (40, 1),
     "established": (41, 1),  # the account has 8 exchanges or more
-    "other_network": (42, 1),  # neither of the two networks that most of the account's exchanges come from
+    "other_network": (42, 1),  # none of the four networks that the account visits from most
     "other_client": (43, 1),
     "model": (44, 8),  # 8 bits of the model name's hash
     "new_template": (53, 1),  # the account never showed this template before

@@ -12,12 +12,13 @@ from numba import njit
 from streams.contracts.hashing import hash64
 from streams.errors import StateError
 
-VOTES_MAX = 200  # visits
-SECOND_VISITS = 3
+VISITS_MAX = 200  # visits
+PLACES = 4  # how many of an account's networks and clients are counted: office, home, a server, a phone
+USUAL_VISITS = 3  # a stolen key's probe and the start of its burst are two visits
 VISIT_PAUSE_MS = 240_000
 FEW_IDS = 8  # event ids that a row holds itself; most accounts never have more
 SKIPPED, DUPLICATE, ACCEPTED = range(3)
-USUAL = [("first", "<u8"), ("votes", "<u4"), ("second", "<u8"), ("others", "<u4")]
+USUAL = [("values", "<u8", (PLACES,)), ("visits", "u1", (PLACES,))]
 
 ROW = np.dtype(
     [
@@ -36,7 +37,7 @@ class Outcome(NamedTuple):
     outcome: Any  # SKIPPED, DUPLICATE or ACCEPTED
     count: Any  # the account's exchanges, this one included
     gap_ms: Any  # since the one before, -1: none
-    bits: Any  # for what is neither of the account's usual two networks or clients
+    bits: Any  # for what is not one of the account's usual networks or clients
     fresh: Any  # 1: the account was away for its lifetime and begins anew with this event
     introduced: Any  # 1: what the account says of itself is new; then the next three hold
     org: Any
@@ -45,24 +46,29 @@ class Outcome(NamedTuple):
 
 
 @njit(cache=True)
-def _vote(usual: Any, value: Any) -> None:
-    # Misra and Gries (1982) with two counters, capped so that a move is followed
-    if value == usual.first:
-        usual.votes = min(VOTES_MAX, usual.votes + 1)
-    elif value == usual.second:
-        usual.others = min(VOTES_MAX, usual.others + 1)
-    elif usual.votes == 0:
-        usual.first, usual.votes = value, 1
-    elif usual.others == 0:
-        usual.second, usual.others = value, 1
+def _visit(usual: Any, value: Any) -> None:
+    # Misra and Gries (1982), but what is new takes a visit from the least used place only, so passers-by cost no habit
+    least = 0
+    for j in range(PLACES):
+        if usual.visits[j] > 0 and usual.values[j] == value:
+            usual.visits[j] = min(VISITS_MAX, usual.visits[j] + 1)
+            return
+        if usual.visits[j] < usual.visits[least]:
+            least = j
+    if usual.visits[least] <= 1:
+        usual.values[least], usual.visits[least] = value, 1
     else:
-        usual.votes -= 1
-        usual.others -= 1
+        usual.visits[least] -= 1
 
 
 @njit(cache=True)
 def _other(usual: Any, value: Any) -> bool:
-    return usual.votes > 0 and value != usual.first and (value != usual.second or usual.others < SECOND_VISITS)
+    most, here = 0, 0
+    for j in range(PLACES):
+        most = max(most, usual.visits[j])
+        if usual.values[j] == value:
+            here = usual.visits[j]
+    return here < min(most, USUAL_VISITS)
 
 
 @njit(cache=True)
@@ -80,8 +86,8 @@ def _take(
             fresh[i] = 1
             n = 0
             row.org, row.mail, row.created_at, row.plan = 0, 0, 0, 0
-            row.network.first, row.network.votes, row.network.second, row.network.others = 0, 0, 0, 0
-            row.client.first, row.client.votes, row.client.second, row.client.others = 0, 0, 0, 0
+            row.network.visits[:] = 0
+            row.client.visits[:] = 0
             row.last_time, row.applied = 0, -1
         elif offset[i] <= row.applied:
             continue
@@ -130,12 +136,12 @@ def _take(
             if _other(row.network, network[i]):
                 bits[i] |= np.uint64(1) << np.uint64(42)
             if visit:
-                _vote(row.network, network[i])
+                _visit(row.network, network[i])
         if client[i] != 0:
             if _other(row.client, client[i]):
                 bits[i] |= np.uint64(1) << np.uint64(43)
             if visit:
-                _vote(row.client, client[i])
+                _visit(row.client, client[i])
         outcome[i], counts[i], gaps[i] = 2, n + 1, gap
     return top
 

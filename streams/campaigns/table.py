@@ -76,8 +76,9 @@ def _absorb(rows: Any, at: Any, time: Any, output: Any, bins: Any) -> None:
         row.models += (b >> _S_MODEL) & one
         row.drifts += (b >> _S_CHANGE) & one
         gap = (b >> _S_GAP) & np.uint64(15)
-        row.visits += gap >= _PAUSE
-        row.foreign += (b >> _S_OTHER_NET) & (b >> _S_OTHER_CLIENT) & one
+        if gap >= _PAUSE:  # a visit
+            row.visits += 1
+            row.foreign += (b >> _S_OTHER_NET) & (b >> _S_OTHER_CLIENT) & one
         if ((b >> _S_RATE) & np.uint64(7)) >= _HIGH:
             row.surprise += 1
         row.topics[(b >> _S_TOPIC) & np.uint64(15)] += 1

@@ -15,6 +15,7 @@ from streams.contracts.alert import Evidence
 WATCH_MS = 48 * 3_600_000  # a probe is forgotten after so long: bursts followed within hours in the reported case
 RUN_PAUSE_MS = 1_800_000
 TOGETHER_MS = 900_000
+MANY_NETWORKS = 3  # new within a quarter of an hour: a traveller shows one or two
 DAY_MS = 86_400_000
 SCRAPE_MIN = 100  # exchanges with a purpose before a single account is looked at
 
@@ -27,8 +28,9 @@ TRIGGER_WITH = np.uint64(_NEW["new_client"] | _NEW["new_model"] | _NEW["new_coun
 class Watch(Struct, array_like=True):
     """An established account after an exchange from a network, client, model or country that it never used.
 
-    A run is the exchanges from elsewhere (neither the account's usual network nor its usual client) without a pause of
-    half an hour; the account's own past gives the rate that its runs are held against.
+    A run is the exchanges from elsewhere without a pause of half an hour: not a usual network, and not a usual client or
+    a model first taken since the watch began or many new networks at once. The account's own past gives the rate that
+    its runs are held against.
     """
 
     row: int
@@ -48,6 +50,7 @@ class Watch(Struct, array_like=True):
     surprise: int = 0  # deviations of the gaps in the run
     sizes: int = 0  # deviations of the output sizes in the run
     inputs: int = 0  # of the input sizes, in steps of two doublings
+    models: list[int] = []  # hashes of models first taken since the start
 
     def add(self, time: int, bins: int, account: Any) -> None:
         """Take in an exchange; ``account`` is the row of the table, which holds it already."""
@@ -60,7 +63,11 @@ class Watch(Struct, array_like=True):
             self.visited = [*[t for t in self.visited if t > time - TOGETHER_MS][-7:], time]
             self.countries = max(self.countries, len(self.visited))
         self.changes += bins >> _SHIFT["rate_change"] & 1
-        if bins >> _SHIFT["other_network"] & bins >> _SHIFT["other_client"] & 1:
+        model = bins >> _SHIFT["model"] & 255
+        if bins & _NEW["new_model"]:
+            self.models = [*self.models, model][-4:]
+        elsewhere = bins >> _SHIFT["other_client"] & 1 or model in self.models or self.networks >= MANY_NETWORKS
+        if bins >> _SHIFT["other_network"] & 1 and elsewhere:
             if time - self.run_last > RUN_PAUSE_MS:
                 self.run_start, self.run, self.surprise, self.sizes, self.inputs = time, 0, 0, 0, 0
                 self.before, self.rate, self.trust = past(account, time)
@@ -123,8 +130,8 @@ def past(account: Any, now: int) -> tuple[int, float, float]:
     minutes = max(60.0, (now - int(account["first"])) / 60_000)
     trust = ramp(n, 4, 12) * ramp(minutes, 30, 120) * (1.0 - ramp(churn(account), 0.12, 0.35))
     trust *= ramp(int(account["visits"]), 2, 5)  # one long sitting in one place is no habit yet
-    # the present exchange is from elsewhere, and the probe may have been
-    trust *= 1.0 - ramp((int(account["foreign"]) - 2) / (n + 2), 0.1, 0.3)
+    # the present visit is from elsewhere, the probe was, and a second usual place was until it had become one
+    trust *= 1.0 - ramp((int(account["foreign"]) - 2) / max(1, int(account["visits"])), 0.3, 0.6)
     return n, n / minutes, trust
 
 
@@ -134,8 +141,8 @@ def watch(row: int, account: Any, now: int) -> Watch:
 
 
 def churn(row: Any) -> float:
-    """How often an account showed something new, or came from elsewhere, per exchange before."""
-    novel = int(row["networks"]) + int(row["clients"]) + 0.5 * int(row["foreign"])
+    """How often an account showed a new network or client, per exchange before."""
+    novel = int(row["networks"]) + int(row["clients"])
     return (novel - 2.0) / (int(row["exchanges"]) + 10.0)
 
 

@@ -74,7 +74,7 @@ def demo_plan(seed: int) -> Plan:
         "low_and_slow": {"start_h": 0.5, "accounts": 200},
         "hydra": {"start_h": 1.2},
         "reseller": {"start_h": 2.0},
-        "stolen_key": {"start_h": 1.0},
+        "stolen_key": {"start_h": 1.6},  # the owner's habits must have been seen
     }
     specs = tuple(msgspec.structs.replace(SHAPES[name].default, **values) for name, values in sized.items())
     return scaled(Plan(seed=seed, accounts=2_500, hours=7.0, campaigns=specs), 200_000)
