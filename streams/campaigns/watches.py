@@ -28,9 +28,9 @@ TRIGGER_WITH = np.uint64(_NEW["new_client"] | _NEW["new_model"] | _NEW["new_coun
 class Watch(Struct, array_like=True):
     """An established account after an exchange from a network, client, model or country that it never used.
 
-    A run is the exchanges from elsewhere without a pause of half an hour: not a usual network, and not a usual client or
-    a model first taken since the watch began or many new networks at once. The account's own past gives the rate that
-    its runs are held against.
+    A run is the exchanges from elsewhere without a pause of half an hour: not a usual network, and not a usual client
+    or a model first taken since the watch began or many new networks at once. The account's own past gives the rate
+    that its runs are held against.
     """
 
     row: int
