@@ -17,6 +17,7 @@ from streams.simulator.rhythm import DAY_MS, arrivals, client_shapes
 FOREVER_MS = 1 << 62
 CHAT, CODE, API = 0, 1, 2  # a person in a chat window, a person with a coding harness, a program
 STYLES = ("chat", "code", "api")
+PLANS = ("free", "pro", "edu", "team", "enterprise")
 
 MODELS = ("atlas-5", "atlas-5-mini", "atlas-4.5", "atlas-code-5", "atlas-5-pro", "atlas-4", "atlas-nano", "atlas-6")
 NEW_MODEL = 7  # nobody uses it until a plan releases it
@@ -138,6 +139,8 @@ def draft(rng: np.random.Generator, style: int, where: infra.Country | None = No
         if rng.random() < 0.08
         else infra.company_domain(rng)
         if business and rng.random() < 0.7
+        else infra.school_domain(rng)
+        if plan == "edu" and rng.random() < 0.5
         else infra.mail_domain(rng),
         payment=None if rng.random() < (0.8 if free else 0.1) else infra.opaque(rng, "pm_"),
         device=None if rng.random() < (0.55 if style == API else 0.3) else infra.opaque(rng, "dev_"),

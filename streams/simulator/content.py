@@ -11,7 +11,7 @@ import numpy as np
 import xxhash
 
 from streams.simulator import texts, wrappers
-from streams.simulator.accounts import API, CHAT, CODE, Accounts
+from streams.simulator.accounts import API, CHAT, CODE, STYLES, Accounts
 from streams.simulator.languages import foreign
 
 Write = Callable[[np.random.Generator, np.ndarray], list[str]]  # texts for the given exchanges
@@ -82,6 +82,40 @@ class Everyday:
         ]
 
 
+class Overheard:
+    """Prompts that ordinary accounts have just sent, by style, for whoever copies them; of the last slice only."""
+
+    def __init__(self) -> None:
+        self.texts: list[list[str]] = [[] for _ in STYLES]
+
+    def listen(self, accounts: Accounts, rows: np.ndarray) -> None:
+        """Take note of exchanges."""
+        style = accounts.style[rows["account"]]
+        for one, heard in enumerate(self.texts):
+            heard += rows["text"][style == one].tolist()
+
+    def forget(self) -> None:
+        """Make room for the next slice."""
+        self.texts = [[] for _ in STYLES]
+
+
+class Copied:
+    """Everyday use that repeats, letter by letter, what others of its style sent some minutes ago."""
+
+    def __init__(self, everyday: Everyday, heard: Overheard) -> None:
+        self.everyday, self.heard = everyday, heard
+        self.systems = everyday.systems
+
+    def __call__(self, rng: np.random.Generator, accounts: Accounts, rows: np.ndarray) -> None:
+        """Write copied texts, and everyday ones while nothing was heard."""
+        self.everyday(rng, accounts, rows)
+        style = accounts.style[rows["account"]]
+        for one, heard in enumerate(self.heard.texts):
+            if heard:
+                mine = np.flatnonzero(style == one)
+                rows["text"][mine] = [heard[i] for i in rng.integers(len(heard), size=len(mine)).tolist()]
+
+
 class Job(NamedTuple):
     """Work that takes a share of the exchanges.
 
@@ -99,8 +133,15 @@ class Work:
     """Jobs over their shares of the exchanges; the rest is everyday use."""
 
     def __init__(self, rng: np.random.Generator, accounts: Accounts, *jobs: Job) -> None:
-        self.everyday = Everyday(rng, accounts)
+        self.everyday: Everyday | Copied = Everyday(rng, accounts)
         self.jobs = jobs
+
+    def copy(self) -> Overheard:
+        """Let everyday use copy what will be overheard."""
+        assert isinstance(self.everyday, Everyday)
+        heard = Overheard()
+        self.everyday = Copied(self.everyday, heard)
+        return heard
 
     def __call__(self, rng: np.random.Generator, accounts: Accounts, rows: np.ndarray) -> None:
         """Write the jobs' texts, and everyday ones for what is left."""

@@ -13,14 +13,19 @@ import xxhash
 
 from streams.contracts.hashing import partition_of
 from streams.simulator import campaigns, encode, kinds
+from streams.simulator.accounts import STYLES
 from streams.simulator.disturb import disturb
 from streams.simulator.exchanges import EXCHANGE
 from streams.simulator.plan import Plan
 from streams.simulator.population import Population
+from streams.simulator.rhythm import DAY_MS
 from streams.simulator.truth import CampaignTruth, KindTruth, Truth
 
 SLICE_EVENTS = 20_000  # aimed at; about 30 MB while it is encoded
 SLICE_MIN_MS, SLICE_MAX_MS = 10_000, 600_000
+SLICES_MAX = 200  # in a long and quiet span slices are longer than SLICE_MAX_MS: each costs some ms
+SEGMENT_FEWEST = 10  # accounts of a campaign that is sized by its segment
+OVERHEARD = ("hobbyist", "developer", "startup_app")  # whose prompts are copied
 
 
 class Event(NamedTuple):
@@ -51,7 +56,7 @@ class Simulation:
         self.campaigns = [
             campaign
             for number, spec in enumerate(plan.campaigns, 1)
-            for campaign in campaigns.build(span, spec, f"{number}-{spec.shape}")
+            for campaign in campaigns.build(span, self._sized(spec), f"{number}-{spec.shape}")
         ]
         self.populations += dict.fromkeys(campaign.population for campaign in self.campaigns)
         for population in self.populations:
@@ -63,6 +68,20 @@ class Simulation:
         self._prompt = encode.text_prompt if plan.prompts == "text" else encode.fingerprint_prompt()
         self.truth = self._empty_truth()
         self._begun = False
+
+    def _sized(self, spec: campaigns.CampaignSpec) -> campaigns.CampaignSpec:
+        """Give a campaign that shall be a share of a segment's traffic as many accounts as that takes."""
+        if not spec.segment_share:
+            return spec
+        start, end = campaigns.window(self.span, spec)
+        benign = 0.0
+        for population in self.populations:
+            accounts = population.accounts
+            inside = [spec.plan in ("", one.plan) and spec.use in ("", STYLES[one.style]) for one in accounts.drafts]
+            benign += float(population.expected(start, end)[inside].sum())
+        wanted = benign * spec.segment_share / (1 - spec.segment_share)
+        each = spec.per_day * (end - start) / DAY_MS
+        return msgspec.structs.replace(spec, accounts=max(round(wanted / each), SEGMENT_FEWEST))
 
     def _name_accounts(self, expected: np.ndarray) -> None:
         """Make opaque ids; with a hot partition, pick names so that the busiest part of the traffic falls on it."""
@@ -137,7 +156,8 @@ class Simulation:
         span = self.span
         offsets = np.cumsum([0, *(len(p.accounts) for p in self.populations)]).tolist()
         aimed = (span.end_ms - span.start_ms) * SLICE_EVENTS / max(self.expected_benign, 1)
-        step = int(min(max(aimed, SLICE_MIN_MS), SLICE_MAX_MS))
+        step = int(min(max(aimed, SLICE_MIN_MS), max(SLICE_MAX_MS, (span.end_ms - span.start_ms) // SLICES_MAX)))
+        listeners = [p.overheard for p in self.populations if p.overheard is not None]
         waiting = [np.zeros(0, EXCHANGE) for _ in self.populations]
         for start in range(span.start_ms, span.end_ms, step):
             end = min(start + step, span.end_ms)
@@ -148,8 +168,14 @@ class Simulation:
                 waiting[i] = rows[~now & (rows["time"] < span.end_ms)]
                 rows = rows[now]
                 self._count(i, rows)
-                rows["account"] += offsets[i]
                 ready.append(rows)
+            for heard in listeners:
+                heard.forget()
+                for population, rows in zip(self.populations, ready, strict=True):
+                    if population.name in OVERHEARD:
+                        heard.listen(population.accounts, rows)
+            for rows, offset in zip(ready, offsets, strict=False):
+                rows["account"] += offset
             merged = np.concatenate(ready)
             yield merged[np.lexsort((merged["session"], merged["account"], merged["time"]))]
 

@@ -212,6 +212,13 @@ def agent(rng: np.random.Generator, kind: str) -> tuple[str, str]:
     return name, f"t13d{1312 + build * 101}h2_{digest[:12]}_{digest[12:24]}"
 
 
+def official_sdk(rng: np.random.Generator) -> tuple[str, str]:
+    """Draw the program of a quick start: the provider's own SDK in one of its releases."""
+    while not (found := agent(rng, "sdk"))[0].startswith("atlas-"):
+        pass
+    return found
+
+
 def client(rng: np.random.Generator, where: Network, program: tuple[str, str]) -> bytes:
     """Encode the ``client`` member of an event, with fields left unknown at the common rates."""
     u = rng.random(5)
@@ -233,6 +240,11 @@ def company_domain(rng: np.random.Generator) -> str:
     """Make up a company's own mail domain."""
     number = int(rng.integers(1, 1_000)) if rng.random() < 0.5 else ""
     return f"{one_of(rng, _STEMS)}{one_of(rng, _ENDS)}{number}.{one_of(rng, _TLDS)}"
+
+
+def school_domain(rng: np.random.Generator) -> str:
+    """Make up a school's mail domain."""
+    return f"{company_domain(rng).partition('.')[0]}.edu"
 
 
 def opaque(rng: np.random.Generator, prefix: str) -> str:

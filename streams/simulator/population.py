@@ -10,8 +10,8 @@ import numpy as np
 import xxhash
 
 from streams.simulator import exchanges
-from streams.simulator.accounts import NEW_MODEL, Accounts
-from streams.simulator.content import Content
+from streams.simulator.accounts import NEW_MODEL, STYLES, Accounts
+from streams.simulator.content import Content, Overheard
 from streams.simulator.rhythm import Rhythm
 
 FreshClient = Callable[[np.random.Generator, int], bytes]  # draw a client for a session of the given account
@@ -19,6 +19,7 @@ FreshClient = Callable[[np.random.Generator, int], bytes]  # draw a client for a
 
 Adjust = Callable[[np.random.Generator, np.ndarray], np.ndarray]  # change or drop exchanges at the end
 NEVER_MS = 1 << 60
+PIECE_MS = 600_000  # a rhythm is taken as constant for so long
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -69,8 +70,10 @@ class Population:
         self.even = even
         self.adjust = adjust
         self.release_ms: int | None = None
+        self.overheard: Overheard | None = None  # prompts of others, for whoever copies them
         self.sessions = 0
-        self.dealt = 0
+        self.members = [np.flatnonzero(accounts.style == style).astype(np.int32) for style in range(len(STYLES))]
+        self.dealt = [0] * len(STYLES)
 
     def expected(self, start_ms: int, end_ms: int, step_ms: int = 1_800_000) -> np.ndarray:
         """Expected exchanges of each account over a span (sessions begun there), up to the cap on their length."""
@@ -85,18 +88,35 @@ class Population:
     def slice(self, start_ms: int, end_ms: int) -> np.ndarray:
         """Exchanges of the sessions that begin in [start, end); some may lie beyond the end."""
         start_ms, end_ms = max(start_ms, self.start_ms), min(end_ms, self.end_ms)
-        if start_ms >= end_ms:
-            return np.zeros(0, exchanges.EXCHANGE)
-        factor = self.rhythm((start_ms + end_ms) // 2, self.accounts.utc_offset_h)
-        accounts = self.accounts
-        factor = np.where((accounts.from_ms < end_ms) & (accounts.to_ms > start_ms), factor, 0.0)
-        rows = exchanges.sessions(self.rng, accounts, factor, start_ms, end_ms, self.sessions)
+        pieces = [self._sessions(start, min(start + PIECE_MS, end_ms)) for start in range(start_ms, end_ms, PIECE_MS)]
+        rows = pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros(0, exchanges.EXCHANGE), *pieces])
         if not len(rows):
             return rows
-        self.sessions = int(rows["session"][-1]) + 1
-        if self.even:  # a router deals sessions out in turn, so that each account carries the same
-            rows["account"] = (rows["session"] % len(self.accounts)).astype(np.int32)
+        if self.even:
+            self._deal(rows)
         return self.finish(rows)
+
+    def _sessions(self, start_ms: int, end_ms: int) -> np.ndarray:
+        """Lay out the sessions that begin in a span so short that the rhythm hardly changes."""
+        accounts = self.accounts
+        factor = self.rhythm((start_ms + end_ms) // 2, accounts.utc_offset_h)
+        factor = np.where((accounts.from_ms < end_ms) & (accounts.to_ms > start_ms), factor, 0.0)
+        rows = exchanges.sessions(self.rng, accounts, factor, start_ms, end_ms, self.sessions)
+        if len(rows):
+            self.sessions = int(rows["session"][-1]) + 1
+        return rows
+
+    def _deal(self, rows: np.ndarray) -> None:
+        """Deal sessions out in turn, as a router does, to accounts of the style that the session is of."""
+        session = rows["session"] - rows["session"][0]
+        begins = np.flatnonzero(np.diff(session, prepend=-1))
+        owner = rows["account"][begins]
+        style = self.accounts.style[owner]
+        for one, members in enumerate(self.members):
+            mine = np.flatnonzero(style == one)
+            owner[mine] = members[(self.dealt[one] + np.arange(len(mine))) % max(len(members), 1)]
+            self.dealt[one] += len(mine)
+        rows["account"] = owner[session]
 
     def finish(self, rows: np.ndarray) -> np.ndarray:
         """Write texts, then sizes, outcome and client of laid-out exchanges."""

@@ -3,12 +3,16 @@
 import numpy as np
 
 from streams.simulator import infra
-from streams.simulator.accounts import API, CHAT, CODE, Draft, draft
+from streams.simulator.accounts import API, CHAT, CODE, PERSONAS, STYLES, Draft, draft
 from streams.simulator.campaigns.spec import CampaignSpec
 
-STYLE_SHARES = (0.25, 0.29, 0.46)  # chat, code, api: near the benign mix by exchanges
-OPENED_SHARE = 0.1  # opened for the campaign; about as many benign exchanges come from accounts of that day
+STYLES_SHARE = {CHAT: 0.48, CODE: 0.25, API: 0.27}  # as of benign accounts that are seen four times in six hours
+# As many as of those: seats of companies, students of a university (reports name education programmes first).
+SEAT_SHARE, STUDENT_SHARE = 0.07, 0.06
+UPGRADED_SHARE = 0.15  # of free accounts: few of those that are seen so often are free
 PAYMENT_SHARED, DEVICE_SHARED, EXIT_SHARED, DOMAIN_SHARED = 0.6, 0.3, 0.75, 0.15
+AGED_DAYS = 14.0
+APART_TRIES = 200
 
 
 def _groups(rng: np.random.Generator, n: int, share: float, low: int, high: int) -> list[list[int]]:
@@ -22,10 +26,19 @@ def _groups(rng: np.random.Generator, n: int, share: float, low: int, high: int)
     return groups
 
 
+def _style(rng: np.random.Generator) -> int:
+    return list(STYLES_SHARE)[int(np.searchsorted(np.cumsum(list(STYLES_SHARE.values())), rng.random()))]
+
+
+def _exit(rng: np.random.Generator, style: int) -> infra.Network:
+    """An exit of a proxy network: of the kinds that benign accounts of this style come from, as often as they do."""
+    return infra.network(rng, PERSONAS[style].networks(rng), infra.country(rng))
+
+
 def operate(rng: np.random.Generator, drafts: list[Draft], spec: CampaignSpec) -> None:
     """Let one operator run the accounts: cards, devices, mail domains and proxy exits, each shared by some only.
 
-    What is unknown of an account stays unknown, so that the share of unknown fields does not tell.
+    What is unknown of an account stays unknown, and it has as many networks as before, so that neither tells.
     """
     n = len(drafts)
     if not spec.evades("split_payment"):
@@ -33,51 +46,93 @@ def operate(rng: np.random.Generator, drafts: list[Draft], spec: CampaignSpec) -
             card = infra.opaque(rng, "pm_")
             for i in group:
                 drafts[i].payment = drafts[i].payment and card
-    if not spec.evades("clean"):
+    if not spec.evades("own_devices"):
         for group in _groups(rng, n, DEVICE_SHARED, 3, 8):
             device = infra.opaque(rng, "dev_")
             for i in group:
                 drafts[i].device = drafts[i].device and device
+    if not spec.evades("own_domains"):
         for group in _groups(rng, n, DOMAIN_SHARED, 4, 15):
             domain = infra.company_domain(rng)
             for i in group:
                 drafts[i].domain = drafts[i].domain and domain
     if not spec.evades("own_networks"):
-        kinds = ("home", "home", "cloud", "cloud", "vpn", "mobile")
-        exits = [
-            infra.network(rng, kinds[int(rng.integers(len(kinds)))], infra.country(rng)) for _ in range(max(4, n // 6))
-        ]
+        exits = {
+            style: [_exit(rng, style) for _ in range(max(2, round(n * share / 6)))]
+            for style, share in STYLES_SHARE.items()
+        }
         for i in rng.permutation(n)[: int(n * EXIT_SHARED)].tolist():
-            taken = rng.integers(len(exits), size=2).tolist()
-            drafts[i].networks = [*[exits[j] for j in taken], *drafts[i].networks[:1]]
+            own, known = drafts[i].networks, exits[drafts[i].style]
+            taken = rng.integers(len(known), size=max(len(own) - 1, 1)).tolist()
+            drafts[i].networks = [*[known[j] for j in taken], *own[len(taken) :]]
 
 
-def _upgrade(rng: np.random.Generator, one: Draft) -> None:
-    """Take paid plans as often as benign accounts of such rates do: free plans carry few of all exchanges."""
-    if one.plan == "free" and rng.random() < 0.35:
+def _subnet(network: infra.Network) -> str:
+    """The part of an address that neighbours share: /24, or /48 of IPv6."""
+    return ":".join(network.ip.split(":")[:3]) if ":" in network.ip else network.ip.rpartition(".")[0]
+
+
+def _keep_apart(rng: np.random.Generator, drafts: list[Draft], taken: set[str]) -> None:
+    """Move the accounts of a pool out of subnets that other pools use, and add theirs to ``taken``."""
+    moved: dict[infra.Network, infra.Network] = {}
+    for one in drafts:
+        for i, old in enumerate(one.networks):
+            for _ in range(APART_TRIES):
+                if _subnet(moved.get(old, old)) not in taken:
+                    break
+                moved[old] = _exit(rng, one.style)
+            one.networks[i] = moved.get(old, old)
+    taken.update(_subnet(network) for one in drafts for network in one.networks)
+
+
+def _belong(rng: np.random.Generator, one: Draft) -> None:
+    """Let some be seats of companies or students, and some pay, as many as among benign accounts that are as busy."""
+    u = rng.random()
+    if u < SEAT_SHARE:
+        one.plan = "enterprise" if rng.random() < 0.5 else "team"
+        one.org, one.payment = one.org or infra.opaque(rng, "org_"), one.payment or infra.opaque(rng, "pm_")
+        one.domain = infra.company_domain(rng)
+    elif u < SEAT_SHARE + STUDENT_SHARE:
+        one.plan = "edu" if rng.random() < 0.55 else one.plan
+        one.domain = infra.school_domain(rng) if rng.random() < 0.65 else one.domain
+        one.networks[0] = infra.campus(rng, one.where) if rng.random() < 0.8 else one.networks[0]
+    elif one.plan == "free" and rng.random() < UPGRADED_SHARE:
         one.plan = "pro"
         one.payment = one.payment or infra.opaque(rng, "pm_")
-    elif one.plan == "pro" and rng.random() < 0.25:
-        one.plan = "enterprise" if rng.random() < 0.5 else "team"
+
+
+def _fit(one: Draft, spec: CampaignSpec, rng: np.random.Generator) -> None:
+    """Put an account into the segment that a specification names."""
+    if not spec.plan:
+        return
+    one.plan = spec.plan
+    if spec.plan in ("team", "enterprise"):
         one.org = one.org or infra.opaque(rng, "org_")
 
 
-def recruit(rng: np.random.Generator, spec: CampaignSpec, count: int | None = None) -> list[Draft]:
+def recruit(rng: np.random.Generator, spec: CampaignSpec) -> list[Draft]:
     """Draw the accounts of a campaign with the rates it wants of them; ``group`` is the number of the pool."""
     drafts = []
-    for _ in range(count or spec.accounts):
-        style = (CHAT, CODE, API)[int(np.searchsorted(np.cumsum(STYLE_SHARES), rng.random()))]
+    for _ in range(spec.accounts):
+        style = _style(rng) if not spec.use else STYLES.index(spec.use)
         one = draft(rng, style)
-        _upgrade(rng, one)
+        _belong(rng, one)
+        _fit(one, spec, rng)
         one.rate = float(spec.per_day * rng.lognormal(-(spec.spread**2) / 2, spec.spread))
-        if rng.random() < OPENED_SHARE:
-            one.age_days = float(0.02 + 0.5 * rng.random())
-        one.age_days = max(one.age_days, 180.0) if spec.evades("aged") else one.age_days
+        opened = rng.random() < spec.opened
+        if spec.evades("aged"):
+            while one.age_days < AGED_DAYS:
+                one.age_days = draft(rng, style).age_days
+        elif opened:
+            one.age_days = float(0.02 + 0.5 * rng.random()) - spec.start_h / 24
         drafts.append(one)
     size = -(-len(drafts) // spec.pools)
+    taken: set[str] = set()
     for pool in range(spec.pools):
         members = drafts[pool * size : (pool + 1) * size]
         for one in members:
             one.group = pool
         operate(rng, members, spec)
+        if spec.pools > 1:
+            _keep_apart(rng, members, taken)
     return drafts

@@ -3,19 +3,20 @@
 import msgspec
 import numpy as np
 
-from streams.simulator import infra, texts, wrappers
+from streams.simulator import texts, wrappers
 from streams.simulator.accounts import NEW_MODEL, freeze
+from streams.simulator.campaigns import evasions
 from streams.simulator.campaigns.pool import recruit
 from streams.simulator.campaigns.spec import Campaign, CampaignSpec
 from streams.simulator.content import Job, Work, Write, digest, paraphrased, wrapped
-from streams.simulator.population import Adjust, FreshClient, Population, Span
-from streams.simulator.rhythm import DAY_MS, HOUR_MS, WORK, Rhythm, flat, weekly
+from streams.simulator.population import Adjust, Population, Span
+from streams.simulator.rhythm import DAY_MS, HOUR_MS
 
 DISTILLATION, SEARCH = "distillation", "technique_search"
 BURNER_EXCHANGES = 50  # of an account before it is thrown away
-OPENED_SHARE = 0.2  # of burner accounts are opened for the purpose, the rest are bought
 REFUSED_SHARE = 0.85  # of what a search for a technique tries
 SURVIVORS = 3
+WARM_RATE = 0.15  # of its rate a warm account keeps up with everyday use
 BANNED_MS = 10 * 60_000  # how long a banned client keeps knocking
 
 
@@ -24,15 +25,6 @@ def window(span: Span, spec: CampaignSpec) -> tuple[int, int]:
     start = span.start_ms + int(spec.start_h * HOUR_MS)
     end = span.end_ms if spec.hours == 0 else start + int(spec.hours * HOUR_MS)
     return start, min(end, span.end_ms)
-
-
-def _residential(spec: CampaignSpec) -> FreshClient | None:
-    """A new household's address for each session, from the same ranges as everybody's."""
-    if "residential" not in spec.evade.split("+"):
-        return None
-    return lambda rng, account: infra.client(
-        rng, infra.home(rng, infra.country(rng)), infra.agent(rng, "sdk" if rng.random() < 0.5 else "web")
-    )
 
 
 def _campaign(
@@ -47,21 +39,26 @@ def _campaign(
 ) -> Campaign:
     """Run jobs over the pools of a specification."""
     rng = span.rng("campaign", name)
-    accounts = freeze(rng, recruit(rng, spec))
+    drafts = recruit(rng, spec)
+    accounts = freeze(rng, drafts)
     start, end = window(span, spec)
-    rhythm: Rhythm = weekly(WORK) if spec.evades("human_hours") else flat
+    content = Work(rng, accounts, *jobs)
     population = Population(
         name,
         rng,
         accounts,
-        rhythm,
-        Work(rng, accounts, *jobs),
+        evasions.rhythm(span, spec, name),
+        content,
         start_ms=start,
         end_ms=end,
-        fresh=_residential(spec),
+        fresh=evasions.households(drafts) if spec.evades("residential") else None,
         even=even and not spec.evades("own_pace"),
         adjust=adjust,
     )
+    if spec.evades("jitter"):
+        accounts.gap_sigma *= evasions.JITTER_GAPS
+    if spec.evades("copied_cover"):
+        population.overheard = content.copy()
     pools = [np.flatnonzero(accounts.group == pool).tolist() for pool in range(spec.pools)]
     return Campaign(name, spec, DISTILLATION, start, end, population, pools, moments=moments or {})
 
@@ -72,10 +69,12 @@ def _frames(span: Span, spec: CampaignSpec, name: str) -> list[str]:
 
 def _job(span: Span, spec: CampaignSpec, name: str) -> Job:
     """The work of a specification: its wrappers around its items, or its wrapper as system prompt."""
-    frames = _frames(span, spec, name)
+    items = texts.corpus(spec.items)
     if spec.place == "system":
-        return Job(wrapped(["{item}"], texts.corpus(spec.items)), spec.share, 1, digest(frames[0]))
-    return Job(wrapped(frames, texts.corpus(spec.items)), spec.share, 1)
+        return Job(wrapped(["{item}"], items), spec.share, 1, digest(_frames(span, spec, name)[0]))
+    if spec.evades("rotate"):
+        return Job(evasions.rotated(lambda period: _frames(span, spec, f"{name}/{period}"), items), spec.share, 1)
+    return Job(wrapped(_frames(span, spec, name), items), spec.share, 1)
 
 
 def templated(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
@@ -106,14 +105,14 @@ def failover(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
     ban = start + int(spec.turn_h * HOUR_MS)
     job = _job(span, spec, name)
     campaign = _campaign(span, spec, name, [], even=False, moments={"ban_ms": ban})
-    accounts = campaign.population.accounts
+    accounts, base = campaign.population.accounts, campaign.population.rhythm
     warm = accounts.group > 0
 
     def share(rows: np.ndarray) -> np.ndarray:
         return np.where(warm[rows["account"]] & (rows["time"] < ban), 0.0, spec.share)
 
     def rhythm(time_ms: int, utc_offset_h: np.ndarray) -> np.ndarray:
-        return np.where(warm, 0.15 if time_ms < ban else 1.0, 1.0)
+        return base(time_ms, utc_offset_h) * np.where(warm, WARM_RATE if time_ms < ban else 1.0, 1.0)
 
     def adjust(rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
         banned = ~warm[rows["account"]] & (rows["time"] >= ban)
@@ -122,7 +121,9 @@ def failover(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
         return rows[~banned | (rows["time"] < ban + BANNED_MS)]
 
     accounts.to_ms[~warm] = ban + BANNED_MS
-    campaign.population.content = Work(campaign.population.rng, accounts, job._replace(share=share))
+    content = campaign.population.content
+    assert isinstance(content, Work)
+    content.jobs = (job._replace(share=share),)
     campaign.population.rhythm, campaign.population.adjust = rhythm, adjust
     return [campaign]
 
@@ -181,14 +182,18 @@ def search(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
 
 def burner(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
     """Throw each account away after some 50 exchanges and go on with the next: bought ones, some opened just before."""
-    campaign = _campaign(span, spec, name, [_job(span, spec, name)], even=False)
+    burnt = spec.opened  # each is opened just before it is used, not before the campaign
+    job = _job(span, spec, name)
+    campaign = _campaign(span, msgspec.structs.replace(spec, opened=0.0), name, [job], even=False)
+    campaign.spec = spec
     accounts, rng = campaign.population.accounts, campaign.population.rng
     n = len(accounts)
     life_ms = int(BURNER_EXCHANGES / spec.per_day * DAY_MS)
     places = max((campaign.end_ms - campaign.start_ms) - life_ms, 1)
     accounts.from_ms[:] = campaign.start_ms + (np.arange(n) / n * places).astype(np.int64)
     accounts.to_ms[:] = accounts.from_ms + (life_ms * rng.lognormal(0, 0.15, n)).astype(np.int64)
-    for one, begins in zip(accounts.drafts, accounts.from_ms.tolist(), strict=True):
-        if rng.random() < OPENED_SHARE:
+    opened = rng.random(n) < (0.0 if spec.evades("aged") else burnt)
+    for one, begins, new in zip(accounts.drafts, accounts.from_ms.tolist(), opened.tolist(), strict=True):
+        if new:
             one.age_days = (span.start_ms - begins) / DAY_MS + 0.005 + 0.05 * rng.random()
     return [campaign]

@@ -1,7 +1,6 @@
 """The hostile shapes by name, with their default parameters.
 
-D1 to D16 are the shapes of the benchmark. D5 is `hydra` with its share, D13 and D15 are any shape with ``evade``, and
-D14 is any shape that starts with the traffic (``start_h=0``) and is half of a segment.
+`benchmark` says which of them, with which parameters, are the rows of the benchmark.
 """
 
 from collections.abc import Callable
@@ -35,6 +34,10 @@ SHAPES: dict[str, Shape] = {
         Shape(CampaignSpec("grading", 50, 60.0, variants=4, purpose="grading", items="arena_pairs"), pooled.templated),
         Shape(CampaignSpec("two_in_pool", 80, 90.0), pooled.two_in_pool),  # D12
         Shape(CampaignSpec("two_pools", 80, 90.0, pools=2), pooled.templated),  # D12
+        Shape(
+            CampaignSpec("poisoning", 80, 60.0, start_h=0.0, variants=8, plan="edu", use="api", segment_share=0.5),
+            pooled.templated,
+        ),  # D14
         Shape(CampaignSpec("clean_infrastructure", 80, 60.0, evade="clean"), pooled.templated),  # D15
         Shape(
             CampaignSpec("burner", 120, 300.0, variants=4, items="toolformer", purpose="tools"), pooled.burner

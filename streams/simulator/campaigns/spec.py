@@ -6,12 +6,14 @@ from typing import Any
 import msgspec
 
 from streams.errors import InputError
+from streams.simulator.accounts import PLANS, STYLES
 from streams.simulator.population import Population
 
 ITEMS = ("gsm8k", "gsm8k_backward", "flan_cot", "codegen", "toolformer", "roleplay", "arena_pairs")
 PURPOSES = ("reasoning", "grading", "tools", "disguise")
 PLACES = ("text", "system")
-EVASIONS = ("human_hours", "aged", "split_payment", "own_networks", "residential", "own_pace", "clean")
+CLEAN = ("human_hours", "aged", "split_payment", "own_devices", "own_domains", "own_networks", "own_pace")
+EVASIONS = (*CLEAN, "clean", "residential", "jitter", "rotate", "copied_cover")
 
 
 class CampaignSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,8 +24,18 @@ class CampaignSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``turn_h`` is how long after its start the thing happens that some shapes are about: a ban, a switch of models, the
     scale-up after a search. ``pools`` share nothing with each other; ``place`` puts the instruction in the user's text
     or in the system prompt.
-    ``purpose`` is one of `PURPOSES`, ``items`` one of `ITEMS`; ``evade`` joins names of `EVASIONS` with
-    ``+``; ``clean`` is all of them, with devices and mail domains of their own.
+    ``opened`` is the share of accounts opened for the campaign, the rest are as old as benign ones.
+    ``plan`` and ``use`` (chat, code, api) put all accounts into one segment; ``segment_share`` sets ``accounts`` so
+    that the campaign is that share of the segment's traffic.
+    ``purpose`` is one of `PURPOSES`, ``items`` one of `ITEMS`. ``evade`` joins names of `EVASIONS` with ``+``:
+
+    - ``human_hours``: office hours in each account's time zone; ``jitter``: pauses and hours of irregular length;
+      ``own_pace``: accounts of unequal load, not dealt out evenly;
+    - ``aged``: none younger than two weeks; ``split_payment``, ``own_devices``, ``own_domains``: none shared;
+      ``own_networks``: no exit shared; ``residential``: another household for each session;
+    - ``rotate``: other wrappers every few hours; ``copied_cover``: cover traffic repeats prompts of benign accounts;
+    - ``clean``: all of `CLEAN`. Networks stay of the kinds that benign accounts have: a pool of programs that all sit
+      in households would be odd.
     """
 
     shape: str
@@ -39,11 +51,16 @@ class CampaignSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spread: float = 0.35  # sigma of the accounts' rates where they are not dealt out evenly
     place: str = "text"
     turn_h: float = 2.0
+    opened: float = 0.1
+    plan: str = ""
+    use: str = ""
+    segment_share: float = 0.0
     evade: str = ""
 
     def evades(self, name: str) -> bool:
         """Tell whether an evasion is switched on."""
-        return name in self.evade.split("+") or "clean" in self.evade.split("+")
+        named = self.evade.split("+")
+        return name in named or (name in CLEAN and "clean" in named)
 
 
 class Campaign(msgspec.Struct):
@@ -88,7 +105,13 @@ def parse(text: str, defaults: dict[str, CampaignSpec]) -> CampaignSpec:
     for name in filter(None, spec.evade.split("+")):
         if name not in EVASIONS:
             raise InputError(f"campaign {shape} knows no evasion {name!r}{_nearest(name, EVASIONS)}")
-    for value, known in ((spec.purpose, PURPOSES), (spec.items, ITEMS), (spec.place, PLACES)):
+    for value, known in (
+        (spec.purpose, PURPOSES),
+        (spec.items, ITEMS),
+        (spec.place, PLACES),
+        (spec.plan, ("", *PLANS)),
+        (spec.use, ("", *STYLES)),
+    ):
         if value not in known:
             raise InputError(
                 f"campaign {shape} knows no {value!r}{_nearest(value, known)}; known are {', '.join(known)}"
@@ -99,9 +122,11 @@ def parse(text: str, defaults: dict[str, CampaignSpec]) -> CampaignSpec:
         or spec.per_day <= 0
         or not 0 < spec.share <= 1
         or spec.variants < 1
+        or not 0 <= spec.segment_share < 1
     ):
         raise InputError(
-            f"campaign {text!r}: accounts, pools, per_day and variants must be positive and share in (0, 1]"
+            f"campaign {text!r}: accounts, pools, per_day and variants must be positive, share in (0, 1] and "
+            "segment_share in [0, 1)"
         )
     return spec
 

@@ -32,7 +32,7 @@ def course(span: Span, count: int) -> Population:
     rng = span.rng("course")
     where = infra.country(rng)
     nat = [infra.campus(rng, where) for _ in range(2)]
-    domain = f"{infra.company_domain(rng).partition('.')[0]}.edu"
+    domain = infra.school_domain(rng)
     drafts = [draft(rng, CHAT, where) for _ in range(count)]
     for one in drafts:
         one.plan = "edu" if rng.random() < 0.6 else one.plan

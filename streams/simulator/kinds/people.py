@@ -55,7 +55,7 @@ def university(span: Span, count: int) -> Population:
     rng = span.rng("university")
     where = infra.country(rng)
     exits = [infra.campus(rng, where) for _ in range(2)]
-    domain = f"{infra.company_domain(rng).partition('.')[0]}.edu"
+    domain = infra.school_domain(rng)
     drafts = [draft(rng, CODE if rng.random() < 0.25 else CHAT, where) for _ in range(count)]
     for one in drafts:
         one.networks = [exits[int(rng.integers(len(exits)))], *one.networks[:1]]

@@ -33,7 +33,7 @@ def sdk_defaults(span: Span, count: int) -> Population:
     """Unrelated beginners with the quick start's program: its user agent, temperature and system prompt."""
     rng = span.rng("sdk")
     drafts = [draft(rng, API) for _ in range(count)]
-    program = infra.agent(rng, "sdk")
+    program = infra.official_sdk(rng)
     for one in drafts:
         one.programs, one.rate, one.turns = [program], one.rate / 4, 2.0
     accounts = freeze(rng, drafts)
@@ -66,9 +66,10 @@ def byok_app(span: Span, count: int) -> Population:
     return Population("byok_app", rng, accounts, weekly(LEISURE), content)
 
 
-def _runner(kind: str) -> FreshClient:
-    """A new cloud machine for each session."""
-    return lambda rng, account: infra.client(rng, infra.cloud(rng), infra.agent(rng, kind))
+def _runners(drafts: list[Draft]) -> FreshClient:
+    """Run each session on a new cloud machine, with the account's own program."""
+    programs = [one.programs[0] for one in drafts]
+    return lambda rng, account: infra.client(rng, infra.cloud(rng), programs[account])
 
 
 def ci_review(span: Span, count: int) -> Population:
@@ -86,7 +87,7 @@ def ci_review(span: Span, count: int) -> Population:
         return [wrappers.fill(frames[i], diff) for i, diff in zip(chosen, diffs, strict=True)]
 
     content = Work(rng, accounts, Job(write, system=digest("public review action v2")))
-    return Population("ci_review", rng, accounts, weekly(WORK), content, fresh=_runner("sdk"))
+    return Population("ci_review", rng, accounts, weekly(WORK), content, fresh=_runners(drafts))
 
 
 def evaluation_suite(span: Span, count: int) -> Population:

@@ -1,0 +1,56 @@
+"""What an operator does so as not to be seen in time and words; `pool` has what it does about accounts."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from streams.simulator import infra
+from streams.simulator.accounts import Draft
+from streams.simulator.campaigns.spec import CampaignSpec
+from streams.simulator.content import Write, wrapped
+from streams.simulator.population import FreshClient, Span
+from streams.simulator.rhythm import HOUR_MS, WORK, Rhythm, flat, weekly
+
+JITTER_GAPS = 1.6  # factor on the spread of pauses within a session
+JITTER_HOURS = 0.8  # sigma of each account's factor for an hour: a third of the hours carries two thirds
+ROTATION_MS = 3 * HOUR_MS
+
+
+def rhythm(span: Span, spec: CampaignSpec, name: str) -> Rhythm:
+    """Around the clock, or in office hours; with jitter each account has busy and idle hours of its own."""
+    base: Rhythm = weekly(WORK) if spec.evades("human_hours") else flat
+    if not spec.evades("jitter"):
+        return base
+
+    def factor(time_ms: int, utc_offset_h: np.ndarray) -> np.ndarray:
+        rng = span.rng("jitter", name, time_ms // HOUR_MS)
+        return base(time_ms, utc_offset_h) * rng.lognormal(-(JITTER_HOURS**2) / 2, JITTER_HOURS, len(utc_offset_h))
+
+    return factor
+
+
+def households(drafts: list[Draft]) -> FreshClient:
+    """Send each session of an account from another household, with the account's own programs."""
+    programs = [one.programs for one in drafts]
+
+    def fresh(rng: np.random.Generator, account: int) -> bytes:
+        own = programs[account]
+        return infra.client(rng, infra.home(rng, infra.country(rng)), own[int(rng.random() ** 2 * len(own))])
+
+    return fresh
+
+
+def rotated(frames: Callable[[int], list[str]], items: tuple[str, ...]) -> Write:
+    """Fill the wrappers of the hour: ``frames`` makes those of each period of `ROTATION_MS`."""
+    writer = functools.lru_cache(4)(lambda period: wrapped(frames(period), items))
+
+    def write(rng: np.random.Generator, rows: np.ndarray) -> list[str]:
+        period = rows["time"] // ROTATION_MS
+        found = np.empty(len(rows), object)
+        for one in np.unique(period).tolist():
+            chosen = period == one
+            found[chosen] = writer(one)(rng, rows[chosen])
+        return list(found)
+
+    return write
