@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "config": "streams.commands.config:config",
     "convert": "streams.commands.convert:convert",
     "demo": "streams.commands.demo:demo",
+    "evaluate": "streams.commands.evaluate:evaluate",
     "kafka": "streams.commands.kafka:kafka",
     "replay": "streams.commands.replay:replay",
     "simulate": "streams.commands.simulate:simulate",

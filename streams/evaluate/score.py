@@ -1,8 +1,9 @@
 """Hold the cases that a consumer has seen against what really happened.
 
-A case belongs to the campaign that most of the accounts it ever named carry; if at least half of them are benign, it is
-a false alarm. A campaign is caught by a case of its own category, which for all but stolen keys must be a cluster: an
-alert on one of 200 accounts has not seen the campaign. Whoever was ever named counts as named, also if withdrawn later.
+A case belongs to the campaign that most of the accounts it ever named carry (of two over the same accounts, the one
+with fewer cases so far); if at least half of them are benign, it is a false alarm. A campaign is caught by a case of
+its own category, which for all but stolen keys must be a cluster: an alert on one of 200 accounts has not seen the
+campaign. Whoever was ever named counts as named, also if withdrawn later.
 """
 
 from collections import Counter
@@ -94,7 +95,10 @@ class Scorer:
 
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
-        self._carries = {account: c.id for c in truth.campaigns for account in c.accounts}
+        self._carries: dict[str, list[str]] = {}
+        for campaign in truth.campaigns:
+            for account in campaign.accounts:
+                self._carries.setdefault(account, []).append(campaign.id)
         self._kind = {account: k.kind for k in truth.benign for account in k.accounts}
 
     def score(self, cases: Mapping[str, Sequence[AlertEvent]], until_ms: int | None = None) -> Score:
@@ -102,10 +106,10 @@ class Scorer:
         own: dict[str, list[str]] = {campaign.id: [] for campaign in self._truth.campaigns}
         ever: dict[str, set[str]] = {}
         false_names, benign_named = [], set()
-        for alert_id, revisions in cases.items():
+        for alert_id, revisions in sorted(cases.items(), key=lambda case: (case[1][0].detected_at, case[0])):
             named = ever[alert_id] = ever_named(revisions)
             benign = {account for account in named if account not in self._carries}
-            carried = Counter(self._carries[account] for account in sorted(named - benign))
+            carried = Counter(carried for account in sorted(named - benign) for carried in self._carries[account])
             alarm = 2 * len(benign) >= len(named)
             if benign:
                 benign_named |= benign
@@ -115,7 +119,8 @@ class Scorer:
                 )
                 false_names.append(found)
             if not alarm and carried:
-                own[carried.most_common(1)[0][0]].append(alert_id)
+                most = max(carried.values())
+                own[min((c for c in own if carried[c] == most), key=lambda c: len(own[c]))].append(alert_id)
         outcomes = tuple(self._outcome(c, own[c.id], cases, ever, until_ms) for c in self._truth.campaigns)
         return Score(outcomes, tuple(false_names), len(benign_named))
 

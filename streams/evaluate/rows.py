@@ -1,0 +1,145 @@
+"""What is measured: the rows with their goals (`rows.toml`), the seeds, and the runs that they make."""
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+
+from streams.errors import InputError
+from streams.simulator.campaigns import DEFAULTS, parse
+from streams.simulator.plan import Plan
+
+TUNING_SEEDS = range(1, 200)  # for whoever works on the detector, and for the thresholds of the baselines
+REPORTING_SEEDS_FROM = 20_000  # never looked at before a report
+UNITS = {
+    "leaked": "exchanges leaked",
+    "burst": "requests of the burst",
+    "tried": "variants tried",
+    "second_pool": "exchanges of the second pool",
+    "pivot_min": "minutes after 5 % moved",
+}
+
+
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One shape at one contamination, and what it must stay under; goal None: shown without one."""
+
+    id: str
+    title: str
+    set: str
+    campaign: str
+    goal: float | None = None
+    unit: str = "leaked"
+    like: str = ""  # goal: twice the leak of this row
+    bound: bool = False  # goal: as near to the theoretical bound as the features allow
+
+
+class Set(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rows that run together, at the same time over the same benign accounts."""
+
+    hours: float
+    accounts: int = 0  # benign ones; 0: as many as asked for
+    release_h: float | None = None
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file `rows.toml`."""
+
+    sets: dict[str, Set]
+    rows: tuple[Row, ...]
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One simulation and all that is measured on it. ``rows`` is empty for benign traffic alone."""
+
+    name: str  # of the set
+    seed: int
+    rows: tuple[Row, ...]
+    plan: Plan
+
+    @property
+    def key(self) -> str:
+        """What tells this run from others; equal keys give equal results."""
+        return f"{self.name}/{self.seed}"
+
+
+@cache
+def table() -> Table:
+    """Read the rows; raises ValueError for a unit that is unknown."""
+    text = files("streams.evaluate").joinpath("rows.toml").read_text()
+    found = msgspec.convert(tomllib.loads(text), Table)
+    for row in found.rows:
+        if row.unit not in UNITS or row.set not in found.sets:
+            raise ValueError(f"rows.toml: row {row.id} has an unknown unit or set")
+    return found
+
+
+def split(seed: int) -> str:
+    """Tell what a seed is for: tuning, reporting, or other.
+
+    >>> split(3), split(20_003), split(2026)
+    ('tuning', 'reporting', 'other')
+    """
+    if seed in TUNING_SEEDS:
+        return "tuning"
+    return "reporting" if seed >= REPORTING_SEEDS_FROM else "other"
+
+
+def choose(names: Iterable[str]) -> tuple[Row, ...]:
+    """Rows by id, by the part before the hyphen (``D5``) or by the simulator's shape, in the table's order.
+
+    Raises `InputError` for a name that fits none.
+    """
+    wanted = list(names)
+    rows = table().rows
+    fits = {row.id: {row.id, row.id.partition("-")[0], row.campaign.partition(":")[0]} for row in rows}
+    for name in wanted:
+        if not any(name in each for each in fits.values()):
+            raise InputError(f"there is no row {name!r}; known are {', '.join(fits)}")
+    return tuple(row for row in rows if not wanted or fits[row.id] & set(wanted))
+
+
+def with_contamination(rows: Iterable[Row], shares: Sequence[float]) -> tuple[Row, ...]:
+    """Run each row at each share of hostile exchanges among those of its accounts; no share: as the table has it."""
+    if not shares:
+        return tuple(rows)
+    return tuple(
+        msgspec.structs.replace(
+            row,
+            id=f"{row.id}@{share:g}",
+            set=f"{row.set}@{share:g}",
+            campaign=f"{row.campaign}{',' if ':' in row.campaign else ':'}share={share}",
+            goal=None,
+        )
+        for row in rows
+        for share in shares
+    )
+
+
+def runs(rows: Sequence[Row], seeds: Iterable[int], accounts: int, hours: float | None = None) -> list[Run]:
+    """Make the runs of these rows: seed by seed, so that what is there after a while covers all of them.
+
+    ``accounts`` and ``hours`` are those of the benign traffic; None leaves the hours to the table.
+    """
+    sets: dict[str, list[Row]] = {}
+    for row in rows:
+        sets.setdefault(row.set, []).append(row)
+    return [_run(name, tuple(members), seed, accounts, hours) for seed in seeds for name, members in sets.items()]
+
+
+def _run(name: str, rows: tuple[Row, ...], seed: int, accounts: int, hours: float | None) -> Run:
+    conditions = table().sets[name.partition("@")[0]]
+    plan = Plan(
+        seed=seed,
+        accounts=conditions.accounts or accounts,
+        hours=conditions.hours if hours is None else hours,
+        campaigns=tuple(parse(row.campaign, DEFAULTS) for row in rows),
+        release_h=conditions.release_h,
+    )
+    return Run(name, seed, rows, plan)
+
+
+def benign_runs(seeds: Iterable[int], accounts: int, hours: float, name: str = "benign") -> list[Run]:
+    """Make runs of benign traffic alone."""
+    return [Run(name, seed, (), Plan(seed=seed, accounts=accounts, hours=hours)) for seed in seeds]
