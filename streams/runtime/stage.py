@@ -10,16 +10,17 @@ import structlog
 from faust.types import TP
 
 from streams.config import Settings
-from streams.errors import BrokerError, StillwatchError
+from streams.errors import BrokerError, StateError, StillwatchError
 from streams.runtime.batches import Handover
 from streams.runtime.checkpoint import StateWriter, group_metadata
 from streams.runtime.faust_app import faust_app
 from streams.runtime.host import Capture, OperatorFactory, StageHost
 from streams.runtime.producer import Outputs
 from streams.runtime.progress import Progress
-from streams.runtime.restore import restore
+from streams.runtime.restore import misfit, restore
 from streams.runtime.shutdown import fail
 from streams.runtime.stats import StageStats
+from streams.runtime.topics import state_topic
 from streams.runtime.transport import Consumer
 
 DELIVERY_DEADLINE_S = 60.0  # longer than the producer's own limit, which ends the process with a better message
@@ -53,6 +54,7 @@ class Stage:
             settings.state.campaigns_interval_s if stage == "campaigns" else settings.state.interval_s
         )
         self._settings = settings
+        self._state_topic = state_topic(settings, stage)
         self._make_operator = make_operator
         self._outputs = outputs
         self._instance = instance if static else None
@@ -81,8 +83,25 @@ class Stage:
         return cast(Consumer, self.app.consumer)
 
     def _on_batch(self, handover: Handover) -> Any:
+        if handover.batch.offsets[0] != handover.follows:
+            return self._after_a_gap(handover)
         self.host.on_batch(handover)
         return self._outputs.room() if self._outputs.full() else None
+
+    async def _after_a_gap(self, handover: Handover) -> None:
+        """Take in a batch after offsets without records, unless aiokafka has passed records over or gone back.
+
+        It goes on at the start of the log when the broker no longer has the offset that it asks for.
+        """
+        assignment, tp = self._assignments, TP(self.topic, handover.batch.partition)
+        low = (await self.consumer.earliest_offsets(tp)).get(tp, 0)
+        if assignment != self._assignments:
+            return  # read again by whoever has the partition now
+        if wrong := misfit(tp, self.group, self._state_topic, handover.follows, low, handover.batch.offsets[0]):
+            fail(f"{self.stage}: {wrong}", StateError.exit_code)
+        self.host.on_batch(handover)
+        if self._outputs.full():
+            await self._outputs.room()
 
     # Checkpoints
 
@@ -211,6 +230,19 @@ class Stage:
         """Tell the operators whose input is worked through (--drain)."""
         for partition in list(self.host.operators):
             self.host.end_input(partition, self.done_to(partition))
+
+    async def check_ends(self) -> None:
+        """End the process if a log ends before what was read of it, which aiokafka and Faust pass over in silence."""
+        for partition in list(self.host.operators):
+            tp, assignment = TP(self.topic, partition), self._assignments
+            end = self.consumer.stable_end(tp)
+            if end is None or end >= self.host.next_offset[partition]:
+                continue
+            end = (await self.consumer.highwaters(tp)).get(tp)  # a new leader may tell less with its records at first
+            if end is None or assignment != self._assignments:
+                continue
+            if wrong := misfit(tp, self.group, self._state_topic, self.host.next_offset[partition], 0, end):
+                fail(f"{self.stage}: {wrong}", StateError.exit_code)
 
     async def declare_idle(self, after_s: float) -> None:
         """Tell the operators whose input has paused for so long, after asking the broker where it ends."""

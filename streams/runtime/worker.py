@@ -123,7 +123,7 @@ class Worker:
 
     async def _main(self) -> None:
         worker = self._faust = _FaustWorker(self._on_signal, *(stage.app for stage in self._stages))
-        clocks = [asyncio.create_task(clock) for clock in (self._clock(), self._idle_clock())]
+        clocks = [asyncio.create_task(clock) for clock in (self._clock(), self._ends_clock())]
         running = asyncio.create_task(worker.start())  # returns when it was stopped
         done, _ = await asyncio.wait([running, *clocks], return_when=asyncio.FIRST_COMPLETED)
         if error := next((task.exception() for task in done), None) or worker.crash_reason:
@@ -218,15 +218,18 @@ class Worker:
         self._left = left
         return not left
 
-    async def _idle_clock(self) -> None:
+    async def _ends_clock(self) -> None:
         while True:
             await asyncio.sleep(PROGRESS_S)
-            accounts = self._accounts
-            if accounts and accounts.stats.ready and not self.drain and self._ending is None:
-                try:
+            try:
+                for stage in self._stages:
+                    if stage.stats.ready and self._ending is None:
+                        await stage.check_ends()
+                accounts = self._accounts
+                if accounts and accounts.stats.ready and not self.drain and self._ending is None:
                     await accounts.declare_idle(float(self.settings.time.idle_after_s))
-                except KafkaError as error:
-                    log.warning("the end of the input is unknown: no partition is idle", reason=str(error))
+            except KafkaError as error:
+                log.warning("the end of the input is unknown: no partition is idle", reason=str(error))
 
     # Liveness
 
