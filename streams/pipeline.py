@@ -48,6 +48,9 @@ def warm_up() -> None:
     table.absorb(table.insert(hashes), np.zeros(n, SIGNAL))
     table.insert(hashes + np.uint64(1))
     fingerprint("Why is the sky blue?")
+    operator = AccountsOperator(Settings(), 0)
+    line = b'{"event_id":"%d","event_time":1,"account_id":"%d","model":"m","input_tokens":1,"output_tokens":1}'
+    operator.on_batch(Batch(0, range(n), [None] * n, [line % (i, i // 9) for i in range(n)]))
 
 
 class Pipeline:

@@ -1,11 +1,11 @@
 """Event time of one source partition: watermark, late events, and clocks that run far ahead."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from streams.config import Time
-from streams.contracts.hashing import hash64
 from streams.contracts.packets import NO_TIME
 
 CONFIRM_EVENTS = 3  # so many in a row confirm a time far ahead if they come from two accounts or more
@@ -50,30 +50,28 @@ class PartitionClock:
             self.watermark = max(self.watermark, min(time for _, time in self.run))
             self.run.clear()
 
-    def effective(self, times: Sequence[int], accounts: Sequence[str]) -> list[int]:
-        """Take in events in order of offset (ms, account ids) and return their effective times, ms."""
-        if not times:
-            return []
-        event = np.array(times, np.int64)
+    def effective(self, event: Any, accounts: Any) -> Any:
+        """Take in events in order of offset (arrays of ms and account hashes) and return their effective times, ms."""
+        if not event.size:
+            return event
         before = np.empty_like(event)  # the watermark before each event, if none is far ahead
         before[0] = self.watermark
         np.maximum.accumulate(np.maximum(event[:-1] - self._lateness_ms, self.watermark), out=before[1:])
         if int((event - before).max()) > self._far_ms:
-            return self._one_by_one(times, accounts)
+            return np.array(self._one_by_one(event.tolist(), accounts.tolist()), np.int64)
         self.run.clear()
         self.late += int(np.count_nonzero(event < before))
         self.watermark = max(int(before[-1]), int(event[-1]) - self._lateness_ms)
-        effective: list[int] = np.maximum(event, before).tolist()
-        self.last_time = max(self.last_time, max(effective))
+        effective = np.maximum(event, before)
+        self.last_time = max(self.last_time, int(effective.max()))
         return effective
 
-    def _one_by_one(self, times: Sequence[int], accounts: Sequence[str]) -> list[int]:
+    def _one_by_one(self, times: Sequence[int], accounts: Sequence[int]) -> list[int]:
         watermark, lateness = self.watermark, self._lateness_ms
         limit = watermark + self._far_ms
         out = []
-        for time, name in zip(times, accounts, strict=True):
+        for time, account in zip(times, accounts, strict=True):
             if time > limit:
-                account = hash64(name.encode())
                 self.run.append((account, time))
                 self.far += 1
                 if self._confirmed(account):
@@ -95,13 +93,13 @@ class PartitionClock:
             out.append(time)
         return out
 
-    def first_times(self, times: Sequence[int]) -> list[int]:
+    def first_times(self, event: Any) -> Any:
         """Effective times of the events that `begin` held back."""
         limit = self.watermark + self._far_ms
-        out = [min(time, limit) for time in times]
-        self.far += sum(time > limit for time in times)
-        self.last_time = max([self.last_time, *out])
-        return out
+        effective = np.minimum(event, limit)
+        self.far += int(np.count_nonzero(event > limit))
+        self.last_time = max(self.last_time, int(effective.max(initial=NO_TIME)))
+        return effective
 
     def _confirmed(self, account: int) -> bool:
         run = self.run

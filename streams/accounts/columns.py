@@ -1,4 +1,4 @@
-"""A batch of exchanges as columns: what can be done to all of them at once is done here.
+"""A batch of events as rows of numbers: what can be done to all of them at once is done here.
 
 Tokens are 64-bit hashes of what accounts may share; 0 means not known. The kind seeds the hash, so that equal strings
 of two kinds are two tokens.
@@ -8,45 +8,71 @@ import socket
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
-from msgspec.structs import astuple
 
 from streams.accounts import features
+from streams.accounts.scan import (
+    COUNTRY,
+    EVENT,
+    GIVEN,
+    INFRASTRUCTURE,
+    MODEL,
+    ODD,
+    ORGANISATION,
+    PLAIN,
+    PLAN,
+    SCHEMA,
+    TOPICS,
+    WITH_ADDRESS,
+    WITH_TEXT,
+    scan,
+)
 from streams.contracts.fingerprint import fingerprint
 from streams.contracts.hashing import hash32, hash64
 from streams.contracts.packets import CLIENT, DEVICE, MAIL, NETWORK, PAYMENT, SYSTEM, TEMPLATE
-from streams.contracts.request import Client, Identity, Prompt, RequestEvent
+from streams.contracts.request import Client, Identity, Prompt, Rejected, RequestEvent, decode_request
+from streams.contracts.xxh3 import PADDING
 
-MODEL, COUNTRY, ORGANISATION, PLAN = 64, 65, 66, 67  # kinds that never leave the account
-INFRASTRUCTURE = (NETWORK, CLIENT, PAYMENT, DEVICE, MAIL, MODEL, COUNTRY)
-
-CACHE_MAX = 1 << 15  # strings remembered with their hash; cleared when full (about 6 MB)
+PLAN_CHARS = 32  # of a plan's name are kept
+CACHE_MAX = 1 << 15  # addresses remembered with their token; cleared when full (about 6 MB)
 _MAPPED = bytes(10) + b"\xff\xff"  # a dotted address in a colon address
-_FIELD = {name: i for i, name in enumerate(RequestEvent.__struct_fields__)}
-_CLIENT, _IDENTITY, _PROMPT = (
-    {name: i for i, name in enumerate(cls.__struct_fields__)} for cls in (Client, Identity, Prompt)
-)
-_NO_CLIENT, _NO_IDENTITY, _NO_PROMPT = astuple(Client()), astuple(Identity()), astuple(Prompt())
-_NO_SIMHASH = "0" * 16
+_TEMPLATE_AT, _SYSTEM_AT, _HEAD_AT, _TAIL_AT = range(len(INFRASTRUCTURE), len(INFRASTRUCTURE) + 4)
 
-Ints = Sequence[int]
+_decode_text = msgspec.json.Decoder(str).decode
 
 
-class Columns(NamedTuple):
-    """Fields and tokens of a batch, in order of offset: plain sequences for what goes event by event, arrays else."""
+class Events(NamedTuple):
+    """Usable events of one partition in order of offset."""
 
-    account_id: Sequence[str]
-    plan: Sequence[str | None]
-    output: Ints
-    input: Ints
-    digest: Any  # uint32 hash of the event's id
-    created: Any  # ms, 0 unknown
-    organisation: Any  # token
-    plan_token: Any
-    tokens: Any  # (11, n) uint64: INFRASTRUCTURE, then template, system prompt, head, tail
-    simhash: Any  # uint64
-    exact: Any  # uint64 hash of the whole text
-    bins: Any  # uint64: what needs neither the account nor its past (`features.LAYOUT`)
+    offset: Any  # int64
+    rows: Any  # EVENT
+    text: bytes  # what the places in the rows refer to
+
+    def name(self, i: int) -> str:
+        """Account id of an event."""
+        row = self.rows[i]
+        return self.text[row["name_at"] : row["name_at"] + row["name_size"]].decode()
+
+    def plan(self, i: int) -> str:
+        """Plan of an event, cut short; empty if not known."""
+        row = self.rows[i]
+        return self.text[row["plan_at"] : row["plan_at"] + row["plan_size"]].decode()[:PLAN_CHARS]
+
+    def part(self, start: int, stop: int | None) -> "Events":
+        """Cut out some."""
+        return Events(self.offset[start:stop], self.rows[start:stop], self.text)
+
+    def and_(self, more: "Events") -> "Events":
+        """Append others."""
+        rows = more.rows.copy()
+        rows["name_at"] += len(self.text)
+        rows["plan_at"] += len(self.text)
+        offset = np.concatenate([self.offset, more.offset])
+        return Events(offset, np.concatenate([self.rows, rows]), self.text + more.text)
+
+
+NO_EVENTS = Events(np.empty(0, np.int64), np.empty(0, EVENT), b"")
 
 
 def generalise(address: str) -> bytes:
@@ -66,103 +92,137 @@ def generalise(address: str) -> bytes:
         return address.encode("utf-8", "surrogatepass")
 
 
-class Tokens:
-    """Hash strings, with a memory of those that come often."""
+def token_of(kind: int, value: str | None) -> int:
+    """Token of a string, 0 for none."""
+    return hash64(value.encode("utf-8", "surrogatepass"), kind + 1) or 1 if value else 0
 
-    def __init__(self) -> None:
-        kinds = (NETWORK, MAIL, MODEL, COUNTRY, ORGANISATION, PLAN)
-        self._known: dict[int, dict[str | None, int]] = {kind: {None: 0, "": 0} for kind in kinds}
 
-    def common(self, kind: int, values: Sequence[str | None]) -> list[int]:
-        """Tokens of strings that come again and again."""
-        known = self._known[kind]
-        out = list(map(known.get, values))
-        if None in out:
+class Reader:
+    """Turn records into rows."""
+
+    def __init__(self, max_bytes: int) -> None:
+        """Records of more than ``max_bytes`` are rejected."""
+        self._max_bytes = max_bytes
+        self._networks: dict[str, int] = {}
+
+    def read(
+        self, offsets: Sequence[int], values: Sequence[bytes | None]
+    ) -> tuple[Events, list[tuple[int, RequestEvent | Rejected]]]:
+        """Read records; also return those that were not plain, by their place in the batch.
+
+        Texts of prompts are turned into fingerprints and forgotten.
+        """
+        whole = values if None not in values else [value or b"" for value in values]
+        text = b"".join([*whole, PADDING])  # type: ignore[list-item]
+        ends = np.cumsum(np.fromiter(map(len, whole), np.int64, len(values)))  # type: ignore[arg-type]
+        rows = np.zeros(len(values), EVENT)
+        scan(SCHEMA, TOPICS, np.frombuffer(text, np.uint8), ends, self._max_bytes, rows)
+        for i in np.flatnonzero(rows["read"] > PLAIN).tolist():
+            self._finish(rows[i], text)
+        odd = []
+        extra: list[bytes] = []
+        size = len(text)
+        for i in np.flatnonzero(rows["read"] == ODD).tolist():
+            event = decode_request(values[i], self._max_bytes)
+            odd.append((i, event))
+            if isinstance(event, RequestEvent):
+                rows[i] = self.row_of(event)
+                for name, value in (("name", event.account_id), ("plan", (event.plan or "")[:PLAN_CHARS])):
+                    extra.append(value.encode("utf-8", "surrogatepass"))
+                    rows[f"{name}_at"][i], rows[f"{name}_size"][i] = size, len(extra[-1])
+                    size += len(extra[-1])
+        offset = np.fromiter(offsets, np.int64, len(values))
+        if odd:
+            text += b"".join(extra)
+            usable = rows["read"] != ODD
+            offset, rows = offset[usable], rows[usable]
+        return Events(offset, rows, text), odd
+
+    def _finish(self, row: Any, text: bytes) -> None:
+        """Do what is left to do for a plain record."""
+        if row["read"] & WITH_ADDRESS:
+            start = int(row["address_at"])
+            row["tokens"][0] = self._network(text[start : start + int(row["address_size"])].decode())
+        if row["read"] & WITH_TEXT:
+            start = int(row["text_at"]) - 1
+            try:
+                prompt = _decode_text(text[start : start + int(row["text_size"]) + 2])
+            except ValueError:
+                row["read"] = ODD
+                return
+            _add_fingerprint(row, prompt)
+        row["read"] = PLAIN
+
+    def _network(self, address: str) -> int:
+        known = self._networks
+        token = known.get(address)
+        if token is None:
             if len(known) >= CACHE_MAX:
-                known = self._known[kind] = {None: 0, "": 0}
-            for i, token in enumerate(out):
-                if token is None:
-                    value = values[i] or ""
-                    data = generalise(value) if kind == NETWORK else value.encode("utf-8", "surrogatepass")
-                    out[i] = known[value] = hash64(data, kind + 1) or 1
-        return out  # type: ignore[return-value]
+                known.clear()
+            token = known[address] = hash64(generalise(address), NETWORK + 1) or 1 if address else 0
+        return token
 
-    @staticmethod
-    def rare(kind: int, values: Sequence[str | None]) -> list[int]:
-        """Tokens of strings that are as good as unique."""
-        seed = kind + 1
-        return [hash64(value.encode("utf-8", "surrogatepass"), seed) or 1 if value else 0 for value in values]
-
-
-def columns(events: Sequence[RequestEvent], tokens: Tokens) -> Columns:
-    """Lay out a batch; texts of prompts are turned into fingerprints and forgotten."""
-    field = list(zip(*map(astuple, events), strict=True))
-    client = _nested(field[_FIELD["client"]], _NO_CLIENT)
-    identity = _nested(field[_FIELD["identity"]], _NO_IDENTITY)
-    prompts = list(field[_FIELD["prompt"]])
-    heads = tails = exact = np.zeros(len(events), np.uint64)
-    text = [i for i, prompt in enumerate(prompts) if prompt is not None and prompt.text is not None]
-    if text:
-        heads, tails, exact = heads.copy(), heads.copy(), heads.copy()
-        for i in text:
-            prompts[i], heads[i], tails[i], exact[i] = with_fingerprints(prompts[i])
-    prompt = _nested(prompts, _NO_PROMPT)
-    clients = [
-        hash64(f"{tls or ''}\n{agent or ''}".encode("utf-8", "surrogatepass"), CLIENT + 1) or 1 if tls or agent else 0
-        for tls, agent in zip(client[_CLIENT["tls_fingerprint"]], client[_CLIENT["user_agent"]], strict=True)
-    ]
-    shown = np.empty((len(INFRASTRUCTURE) + 4, len(events)), np.uint64)
-    shown[0] = tokens.common(NETWORK, client[_CLIENT["ip"]])
-    shown[1] = clients
-    shown[2] = tokens.rare(PAYMENT, identity[_IDENTITY["payment_fingerprint"]])
-    shown[3] = tokens.rare(DEVICE, identity[_IDENTITY["device_fingerprint"]])
-    shown[4] = tokens.common(MAIL, identity[_IDENTITY["email_domain"]])
-    shown[5] = tokens.common(MODEL, field[_FIELD["model"]])
-    shown[6] = tokens.common(COUNTRY, client[_CLIENT["country"]])
-    shown[7] = tokens.rare(TEMPLATE, prompt[_PROMPT["template_hash"]])
-    shown[8] = tokens.rare(SYSTEM, prompt[_PROMPT["system_hash"]])
-    shown[9], shown[10] = heads, tails
-    simhash = bytes.fromhex("".join([value or _NO_SIMHASH for value in prompt[_PROMPT["simhash"]]]))
-    plan = field[_FIELD["plan"]]
-    return Columns(
-        field[_FIELD["account_id"]], plan, field[_FIELD["output_tokens"]], field[_FIELD["input_tokens"]],
-        np.array([hash32(name.encode()) for name in field[_FIELD["event_id"]]], np.uint32),
-        np.array([at or 0 for at in field[_FIELD["account_created_at"]]], np.int64),
-        np.array(tokens.common(ORGANISATION, field[_FIELD["org_id"]]), np.uint64),
-        np.array(tokens.common(PLAN, plan), np.uint64),
-        shown, np.frombuffer(simhash, ">u8").astype(np.uint64), exact, _bins(field, prompt, shown[5]),
-    )  # fmt: skip
+    def row_of(self, event: RequestEvent) -> Any:
+        """Lay out an event without its names."""
+        row = np.zeros(1, EVENT)[0]
+        client, identity, prompt = event.client or Client(), event.identity or Identity(), event.prompt or Prompt()
+        row["read"] = PLAIN
+        row["time"], row["input"], row["output"] = event.event_time, event.input_tokens, event.output_tokens
+        row["created"] = event.account_created_at or 0
+        row["account"], row["digest"] = hash64(event.account_id.encode()), hash32(event.event_id.encode())
+        row["org"], row["plan"] = token_of(ORGANISATION, event.org_id), token_of(PLAN, event.plan)
+        shown = f"{client.tls_fingerprint or ''}\n{client.user_agent or ''}"
+        row["tokens"] = (
+            self._network(client.ip or ""),
+            token_of(CLIENT, shown if len(shown) > 1 else None),
+            token_of(PAYMENT, identity.payment_fingerprint),
+            token_of(DEVICE, identity.device_fingerprint),
+            token_of(MAIL, identity.email_domain),
+            token_of(MODEL, event.model),
+            token_of(COUNTRY, client.country),
+            token_of(TEMPLATE, prompt.template_hash),
+            token_of(SYSTEM, prompt.system_hash),
+            0,
+            0,
+        )
+        row["simhash"] = int(prompt.simhash or "0", 16)
+        row["bins"] = int(_bins(event)) | int(row["tokens"][INFRASTRUCTURE.index(MODEL)] & 255) << 44
+        if prompt.text is not None:
+            row["given"] = sum((getattr(prompt, name) is not None) << bit for bit, name in enumerate(GIVEN))
+            _add_fingerprint(row, prompt.text)
+        return row
 
 
-def _nested(values: Sequence[Any], missing: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    return list(zip(*[missing if value is None else astuple(value) for value in values], strict=True))
+def _bins(event: RequestEvent) -> Any:
+    prompt = event.prompt or Prompt()
+    topic = 0 if prompt.topic is None else features.TOPIC_CODES.get(prompt.topic, features.OTHER_TOPIC)
+    bins = features.put("outcome", features.outcomes(np.array(event.status), np.array(event.refused)))
+    bins |= features.put("topic", np.array(topic))
+    for name, score in (("elicitation", prompt.reasoning_elicitation), ("grading", prompt.grading)):
+        bins |= features.put(name, features.share_bin(np.array(-1.0 if score is None else score)))
+    bins |= features.put("output", features.log2_bin(np.array(event.output_tokens)))
+    bins |= features.put("input", features.log2_bin(np.array(event.input_tokens)))
+    bins |= features.put("first_turn", np.array(event.turn == 1))
+    bins |= features.put("tools", np.array(event.tools != 0))
+    return bins | features.put("cached", np.array(event.cache_read_tokens != 0))
 
 
-def _bins(field: list[tuple[Any, ...]], prompt: list[tuple[Any, ...]], model: Any) -> Any:
-    status, refused = np.array(field[_FIELD["status"]], np.int64), np.array(field[_FIELD["refused"]], bool)
-    topics, codes = prompt[_PROMPT["topic"]], features.TOPIC_CODES
-    topic = [0 if name is None else codes.get(name, features.OTHER_TOPIC) for name in topics]
-    bins = features.put("outcome", features.outcomes(status, refused)) | features.put("topic", np.array(topic))
-    for name, asked in (("elicitation", "reasoning_elicitation"), ("grading", "grading")):
-        scores = np.array([-1.0 if score is None else score for score in prompt[_PROMPT[asked]]])
-        bins |= features.put(name, features.share_bin(scores))
-    for name in ("output", "input"):
-        bins |= features.put(name, features.log2_bin(np.array(field[_FIELD[f"{name}_tokens"]], np.int64)))
-    bins |= features.put("first_turn", np.array(field[_FIELD["turn"]], np.int64) == 1)
-    bins |= features.put("tools", np.array(field[_FIELD["tools"]], np.int64) != 0)
-    bins |= features.put("cached", np.array(field[_FIELD["cache_read_tokens"]], np.int64) != 0)
-    return bins | features.put("model", model & np.uint64(255))
-
-
-def with_fingerprints(prompt: Prompt) -> tuple[Prompt, int, int, int]:
-    """Replace a prompt's text by its fingerprints (those that the gateway sent stand).
-
-    Also returns the hashes of its head, of its tail, and of the whole text. What is too short to mean much has none.
-    """
-    text = prompt.text or ""
+def _add_fingerprint(row: Any, text: str) -> None:
+    """Add what a prompt's text says (what the gateway sent stands). What is too short to mean much has no token."""
     found = fingerprint(text)
-    whole = found.as_prompt()
-    known = [mine if mine is not None else theirs for mine, theirs in zip(astuple(prompt), astuple(whole), strict=True)]
-    known[_PROMPT["text"]] = None
-    exact = hash64(text.encode("utf-8", "surrogatepass"))
-    return Prompt(*known), found.head_hash, found.tail_hash, exact
+    given = int(row["given"])
+    tokens = row["tokens"]
+    if not given & 1:
+        row["simhash"] = found.simhash
+    if not given & 2 and found.template_hash:
+        tokens[_TEMPLATE_AT] = token_of(TEMPLATE, f"{found.template_hash:016x}")
+    bins = int(row["bins"])
+    if not given & 4:
+        bins |= min(1 + int(found.reasoning_elicitation * 4), 4) << features.LAYOUT["elicitation"][0]
+    if not given & 8:
+        bins |= min(1 + int(found.grading * 4), 4) << features.LAYOUT["grading"][0]
+    if not given & 16:
+        bins |= features.TOPIC_CODES.get(found.topic, features.OTHER_TOPIC) << features.LAYOUT["topic"][0]
+    row["bins"] = bins
+    tokens[_HEAD_AT], tokens[_TAIL_AT] = found.head_hash, found.tail_hash
+    row["exact"] = hash64(text.encode("utf-8", "surrogatepass"))

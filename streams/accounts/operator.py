@@ -1,53 +1,28 @@
 """Stage 1, keyed by account: decode, validate, drop duplicates, learn; sightings and signals out."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from streams.accounts.account import AccountModels
 from streams.accounts.clock import PartitionClock
-from streams.accounts.columns import Columns, Tokens, columns
+from streams.accounts.columns import NO_EVENTS, Events, Reader
 from streams.accounts.dead_letters import dead_letter
 from streams.accounts.outbox import Outbox
 from streams.accounts.sightings import FirstSightings
-from streams.accounts.table import ACCEPTED, DUPLICATE, AccountTable, Outcome
+from streams.accounts.table import ACCEPTED, DUPLICATE, AccountTable
 from streams.config import Settings
-from streams.contracts.hashing import hash64, partition_of
+from streams.contracts.hashing import partition_of
 from streams.contracts.packets import ENDED, IDLE, NO_TIME, RUNNING, Introduction
-from streams.contracts.request import Rejected, RequestEvent, decode_request
+from streams.contracts.request import Rejected
 from streams.errors import StateError
 from streams.operator import MARKER_KEY, Batch, Checkpoint, Record
 from streams.state import NO_MARKER, distrust, pack, seal, unpack, unseal
 
 AccountState = tuple[bytes, bytes, str, list[Any] | None]  # row, ids of its last events, plan, models
-PLAN_CHARS = 32  # of a plan's name are kept
-
-
-class Items(NamedTuple):
-    """Usable records of a batch, as columns."""
-
-    offsets: Sequence[int]
-    keys: Sequence[bytes | None]
-    events: Sequence[RequestEvent]
-
-    @property
-    def account_id(self) -> list[str]:
-        """Of each event."""
-        return [event.account_id for event in self.events]
-
-    def part(self, start: int, stop: int | None) -> "Items":
-        """Cut out some."""
-        return Items(self.offsets[start:stop], self.keys[start:stop], self.events[start:stop])
-
-    def and_(self, more: "Items") -> "Items":
-        """Append others."""
-        return Items([*self.offsets, *more.offsets], [*self.keys, *more.keys], [*self.events, *more.events])
-
-
-NOTHING = Items([], [], [])
 
 
 class Marker(msgspec.Struct, array_like=True):
@@ -74,10 +49,10 @@ class AccountsOperator:
         self._limits = settings.accounts
         self._clock = PartitionClock(settings.time)
         self._durable = durable
-        self._tokens = Tokens()
+        self._reader = Reader(self._limits.max_event_bytes)
         self._table = AccountTable(settings.accounts.dedupe_events)
         self._models: dict[int, AccountModels] = {}  # by row
-        self._plans: dict[int, str] = {}  # by row
+        self._plans: dict[int, str] = {0: ""}  # names by token
         half = self._limits.first_sightings_max_bytes // 4
         self._memories = {
             b"i": FirstSightings(b"si", self._limits.infrastructure_ttl_ms, half, durable),
@@ -85,7 +60,7 @@ class AccountsOperator:
             b"n": FirstSightings(b"sn", self._limits.near_prompt_ttl_ms, half, durable),
         }
         self._outbox = Outbox(settings, partition, self._memories)
-        self._held = NOTHING  # before there is a watermark
+        self._held = NO_EVENTS  # before there is a watermark
         self._next_offset = 0
         self._dirty: dict[int, int] = {}  # row -> offset that made it dirty, in that order
         self._gone: list[str] = []  # evicted since the last checkpoint
@@ -104,32 +79,25 @@ class AccountsOperator:
 
     def on_batch(self, batch: Batch) -> list[Record]:
         """Take in records of the request topic; returns sightings, signals and dead letters."""
-        max_bytes = self._limits.max_event_bytes
-        decoded = [decode_request(value, max_bytes) for value in batch.values]
-        items = Items(batch.offsets, batch.keys, decoded)  # type: ignore[arg-type]
+        events, odd = self._reader.read(batch.offsets, batch.values)
         out: list[Record] = []
-        if Rejected in set(map(type, decoded)):
-            out, items = self._reject(batch, decoded)
-        for event in items.events:
-            if event.faults:
-                for name in event.faults:
-                    self._count("field_faults", name)
-        if batch.offsets:
-            self._next_offset = batch.offsets[-1] + 1
-        self._finished = False
-        return out + self._take(items)
-
-    def _reject(self, batch: Batch, decoded: list[RequestEvent | Rejected]) -> tuple[list[Record], Items]:
-        out, kept = [], []
-        for i, (offset, event) in enumerate(zip(batch.offsets, decoded, strict=True)):
+        missing = batch.keys.count(None) if isinstance(batch.keys, list) else list(batch.keys).count(None)
+        for i, event in odd:
             if isinstance(event, Rejected):
                 self._count("events", "dead_letter")
                 self._count("dead_letters", event.reason)
-                place = (batch.partition, offset, batch.keys[i], batch.values[i])
+                place = (batch.partition, batch.offsets[i], batch.keys[i], batch.values[i])
                 out.append(dead_letter(self._settings, *place, event.reason))
+                missing -= batch.keys[i] is None
             else:
-                kept.append((offset, batch.keys[i], event))
-        return out, Items(*map(list, zip(*kept, strict=True))) if kept else NOTHING
+                for name in event.faults:
+                    self._count("field_faults", name)
+        if missing:
+            self._count("misrouted", "missing_key", n=missing)
+        if batch.offsets:
+            self._next_offset = batch.offsets[-1] + 1
+        self._finished = False
+        return out + self._take(events)
 
     def on_idle(self) -> list[Record]:
         """Let the stages below go on without this partition."""
@@ -144,33 +112,33 @@ class AccountsOperator:
         out = []
         if self._clock.watermark == NO_TIME:
             self._clock.confirm()
-            out = self._take(NOTHING)
+            out = self._take(NO_EVENTS)
         return out + self._flush(status)
 
-    def _take(self, items: Items) -> list[Record]:
+    def _take(self, events: Events) -> list[Record]:
         clock = self._clock
-        if clock.watermark == NO_TIME or self._held.events:
-            held = self._held.and_(items)
-            begin = len(self._held.events)
-            for event in items.events:
+        if clock.watermark == NO_TIME or self._held.offset.size:
+            held = self._held.and_(events)
+            begin = self._held.offset.size
+            for time, account in zip(events.rows["time"].tolist(), events.rows["account"].tolist(), strict=True):
                 if clock.watermark != NO_TIME:
                     break
-                clock.begin(event.event_time, hash64(event.account_id.encode()))
+                clock.begin(time, account)
                 begin += 1
             if clock.watermark == NO_TIME:
                 self._held = held
                 return []
-            self._held = NOTHING
-            self._cut(held.offsets[0], PartitionClock(self._settings.time))
+            self._held = NO_EVENTS
+            self._cut(int(held.offset[0]), PartitionClock(self._settings.time))
             far = clock.far
-            times = clock.first_times([event.event_time for event in held.events[:begin]])
+            times = clock.first_times(held.rows["time"][:begin])
             if clock.far > far:
                 self._count("events", "far_ahead", n=clock.far - far)
-            if begin < len(held.events):
-                times += self._times(held.part(begin, None))
+            if begin < held.offset.size:
+                times = np.concatenate([times, self._times(held.part(begin, None))])
             self._events(held, times)
-        elif items.events:
-            self._events(items, self._times(items))
+        elif events.offset.size:
+            self._events(events, self._times(events))
         self._sweep()
         return self._flush(RUNNING)
 
@@ -184,66 +152,68 @@ class AccountsOperator:
         if self._durable:
             self._cuts.append((offset, clock.dump()))
 
-    def _times(self, items: Items) -> list[int]:
+    def _times(self, events: Events) -> Any:
         clock = self._clock
-        self._cut(items.offsets[0], clock)
+        self._cut(int(events.offset[0]), clock)
         late, far = clock.late, clock.far
-        times = clock.effective([event.event_time for event in items.events], items.account_id)
+        times = clock.effective(events.rows["time"], events.rows["account"])
         if clock.late > late:
             self._count("events", "late", n=clock.late - late)
         if clock.far > far:
             self._count("events", "far_ahead", n=clock.far - far)
         return times
 
-    def _events(self, items: Items, times: list[int]) -> None:
-        found = columns(items.events, self._tokens)
+    def _events(self, events: Events, time: Any) -> None:
         table = self._table
-        at, new = table.find(found.account_id)
+        at, new = table.find(events)
         for row in new:
             name = table.names[row] or ""
             table.rows["misrouted"][row] = partition_of(name, self._settings.kafka.request_partitions) != self.partition
-        offset, time = np.fromiter(items.offsets, np.int64, len(times)), np.array(times, np.int64)
-        network, client, mail = found.tokens[0], found.tokens[1], found.tokens[4]
-        given = (offset, time, found.digest, network, client, mail, found.organisation, found.plan_token, found.created)
-        taken, newly_dirty = table.take(at, given, self._limits.ttl_ms)
-        kept = np.flatnonzero(taken.outcome == ACCEPTED)
-        for row in at[newly_dirty == 1].tolist() if self._durable else ():
-            self._dirty[row] = int(table.dirty_at[row])
+        taken = table.take(at, time, events, self._limits.ttl_ms)
+        if self._durable:
+            for row in at[taken["newly_dirty"] == 1].tolist():
+                self._dirty[row] = int(table.dirty_at[row])
+        kept = np.flatnonzero(taken["outcome"] == ACCEPTED)
         misrouted = int(table.rows["misrouted"][at[kept]].sum())
-        learnt = self._learn(found, at, offset, time, taken)
+        self._introduce(events, at, time, taken)
+        learnt = self._learn(events, at, taken)
         for n, keys in (
             (kept.size, (("events", "accepted"),)),
-            (int(np.count_nonzero(taken.outcome == DUPLICATE)), (("events", "duplicate"),)),
+            (int(np.count_nonzero(taken["outcome"] == DUPLICATE)), (("events", "duplicate"),)),
             (misrouted, (("events", "misrouted"), ("misrouted", "partition"))),
-            (items.keys.count(None), (("misrouted", "missing_key"),)),
             (int(np.count_nonzero(learnt >> np.uint64(36) & np.uint64(1))), (("drift", "page_hinkley"),)),
         ):
             if n:
                 for key in keys:
                     self._count(*key, n=n)
         if kept.size:
-            self._outbox.add(found, offset, time, kept, table.hashes[at[kept]], taken, learnt[kept])
+            self._outbox.add(events, time, kept, taken)
 
-    def _learn(self, found: Columns, at: Any, offset: Any, time: Any, taken: Outcome) -> Any:
-        """Do what cannot be done by column: introductions, and River models from an account's 8th exchange on.
-
-        Returns the bits that need the account's past.
-        """
-        bits = taken.bits
-        models, plans = self._models, self._plans
-        from_event = self._limits.river_from_event
-        old = taken.count >= from_event
-        for i in np.flatnonzero((taken.introduced | taken.fresh) == 1).tolist():
+    def _introduce(self, events: Events, at: Any, time: Any, taken: Any) -> None:
+        """Say who an account is: with its first event, and when what it says of itself changes."""
+        table, rows = self._table, events.rows
+        for i in np.flatnonzero(taken["introduced"] == 1).tolist():
             row = int(at[i])
-            if taken.fresh[i]:
-                plans.pop(row, None)
-            if taken.introduced[i]:
-                self._introduce(row, found.plan[i], int(offset[i]), int(time[i]), [int(x[i]) for x in taken[-3:]])
-        where = np.flatnonzero(old | (taken.fresh == 1))
-        columns_ = (column[where].tolist() for column in (at, taken.fresh, old, taken.gap_ms))
+            plan = int(rows["plan"][i])
+            if plan and plan not in self._plans:
+                self._plans[plan] = events.plan(i)
+            who = (int(table.hashes[row]), table.names[row] or "")
+            org, mail, created = (int(taken[name][i]) for name in ("org", "mail", "created_at"))
+            known = self._plans[int(taken["plan"][i])]
+            self._outbox.introductions.append(
+                Introduction(int(events.offset[i]), int(time[i]), *who, org, known, created, mail)
+            )
+
+    def _learn(self, events: Events, at: Any, taken: Any) -> Any:
+        """Learn by River from an account's 8th exchange on; return the bits that need the account's past."""
+        bits = taken["bits"]
+        models = self._models
+        old, fresh = taken["count"] >= self._limits.river_from_event, taken["fresh"] == 1
+        where = np.flatnonzero(old | fresh)
+        columns_ = (column[where].tolist() for column in (at, fresh, old, taken["gap_ms"]))
+        output, input_ = (events.rows[name][where].tolist() for name in ("output", "input"))
         surprises = []
-        output, input_ = found.output, found.input
-        for i, row, begins, learns, gap_ms in zip(where.tolist(), *columns_, strict=True):
+        for row, begins, learns, gap_ms, out, in_ in zip(*columns_, output, input_, strict=True):
             surprise = 0
             if begins:
                 models.pop(row, None)
@@ -252,20 +222,11 @@ class AccountsOperator:
                 if model is None:
                     models[row] = AccountModels()
                 elif gap_ms >= 0:
-                    surprise = model.score_learn(gap_ms / 1000.0, output[i], input_[i])
+                    surprise = model.score_learn(gap_ms / 1000.0, out, in_)
             surprises.append(surprise)
         bits[where] |= np.array(surprises, np.uint64)
         bits[old] |= np.uint64(1 << 41)
         return bits
-
-    def _introduce(self, row: int, plan: str | None, offset: int, time: int, known: list[int]) -> None:
-        if plan:
-            self._plans[row] = plan[:PLAN_CHARS]
-        org, mail, created = known
-        name, account = self._table.names[row] or "", int(self._table.hashes[row])
-        self._outbox.introductions.append(
-            Introduction(offset, time, account, name, org, self._plans.get(row, ""), created, mail)
-        )
 
     def _sweep(self) -> None:
         """Forget accounts unseen for their lifetime; an account that comes back is new whether or not it was swept."""
@@ -277,26 +238,27 @@ class AccountsOperator:
         for row in gone:
             self._dirty.pop(row, None)
             self._models.pop(row, None)
-            self._plans.pop(row, None)
-            name = self._table.remove(row)
-            if self._durable:
-                self._gone.append(name)
+        names = self._table.remove(gone)
+        if self._durable:
+            self._gone += names
+        plans = set(self._table.rows["plan"].tolist())
+        self._plans = {token: name for token, name in self._plans.items() if token in plans or not token}
         self._count("accounts_evicted", n=len(gone))
 
     def checkpoint(self, max_keys: int | None = None) -> Checkpoint | None:
         """Dirty accounts in first-dirty order, new first sightings, and the lowest offset that all of them cover."""
-        if self._held.events or (self._next_offset in (0, self._captured) and not self._dirty):
+        if self._held.offset.size or (self._next_offset in (0, self._captured) and not self._dirty):
             return None
         self._captured = self._next_offset
         rows = list(self._dirty)[:max_keys]
         table, models, plans = self._table, self._models, self._plans
         snapshots: list[tuple[bytes, bytes | None]] = [
-            (b"a" + name.encode(), None) for name in self._gone if name not in table.index
+            (b"a" + name.encode(), None) for name in self._gone if not table.knows(name)
         ]
         self._gone = []
         for row in rows:
             model = models.get(row)
-            state = (*table.dump(row), plans.get(row, ""), model.dump() if model else None)
+            state = (*table.dump(row), plans[int(table.rows["plan"][row])], model.dump() if model else None)
             snapshots.append((b"a" + (table.names[row] or "").encode(), pack(state)))
             del self._dirty[row]
         table.dirty_at[rows] = -1
@@ -356,7 +318,7 @@ class AccountsOperator:
         row_bytes, ids_bytes, plan, dumps = state
         row = self._table.load(name, row_bytes, ids_bytes)
         if plan:
-            self._plans[row] = plan
+            self._plans[int(self._table.rows["plan"][row])] = plan
         if dumps is not None:
             self._models[row] = AccountModels.load(dumps)
 

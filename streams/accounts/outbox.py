@@ -4,58 +4,22 @@ from typing import Any
 
 import numpy as np
 
-from streams.accounts import features
 from streams.accounts.clock import PartitionClock
-from streams.accounts.columns import COUNTRY, INFRASTRUCTURE, MODEL, Columns
-from streams.accounts.sightings import FIRST, KNOWN, FirstSightings
-from streams.accounts.table import Outcome
+from streams.accounts.columns import Events
+from streams.accounts.lay_out import BLOCKS, WIDTH, lay_out
+from streams.accounts.sightings import FirstSightings
 from streams.config import Settings
 from streams.contracts.packets import (
-    CLIENT,
-    HEAD,
-    NEAR_HIGH,
-    NEAR_LOW,
-    NETWORK,
     NO_TIME,
     RUNNING,
     SIGHTING,
     SIGNAL,
-    SYSTEM,
-    TAIL,
-    TEMPLATE,
     Introduction,
     Sightings,
     Signals,
     encode_packet,
 )
 from streams.operator import EVIDENCE, SIGHTINGS, Record
-
-CONTENT = (TEMPLATE, SYSTEM, HEAD, TAIL)
-NEAR = (NEAR_LOW, NEAR_HIGH)
-_KINDS = np.array(INFRASTRUCTURE + CONTENT + NEAR, np.uint8)
-_SENT = _KINDS < MODEL
-_BLOCKS = ((b"i", len(INFRASTRUCTURE)), (b"c", len(CONTENT)), (b"n", len(NEAR)))  # memory and its number of kinds
-_NEW = [
-    (INFRASTRUCTURE.index(kind), name)
-    for name, kind in (("new_network", NETWORK), ("new_client", CLIENT), ("new_model", MODEL), ("new_country", COUNTRY))
-]
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # odd; 2**64 over the golden ratio (Knuth)
-_LOW = np.uint64(0xFFFFFFFF)
-_HIGH_SALT = np.uint64(0xD6E8FEB86659FD93)
-
-
-def pairs_of(accounts: Any, tokens: Any) -> Any:
-    """Hash of (account, token) for each cell of (kinds, n) tokens; 0 where there is no token."""
-    mixed = (accounts ^ (tokens * _MIX)) * _MIX
-    mixed ^= mixed >> np.uint64(31)
-    return np.where(tokens == 0, np.uint64(0), np.maximum(mixed, np.uint64(1)))
-
-
-def near_buckets(simhashes: Any) -> Any:
-    """Two buckets of a SimHash: its low and its high 32 bits (0 if it is not known)."""
-    low = ((simhashes & _LOW) + np.uint64(1)) * _MIX
-    high = ((simhashes >> np.uint64(32)) + np.uint64(1)) * _HIGH_SALT
-    return np.where(simhashes == 0, np.uint64(0), np.stack([low, high]))
 
 
 def _joined(parts: list[Any], dtype: Any) -> Any:
@@ -76,44 +40,20 @@ class Outbox:
         self._sent_ticks = [NO_TIME] * (self._destinations + 1)
         self._status = RUNNING
 
-    def add(self, found: Columns, offset: Any, time: Any, kept: Any, account: Any, taken: Outcome, learnt: Any) -> None:
-        """Lay out the accepted exchanges, those at the indices ``kept``.
-
-        ``account`` (hashes) and ``learnt`` (the bits that need its past) are of these alone.
-        """
-        output, count, gap = np.array(found.output, np.int64), taken.count, taken.gap_ms
-        tokens, simhash, exact, bins = found.tokens, found.simhash, found.exact, found.bins
-        if kept.size < offset.size:
-            offset, time, output, tokens = offset[kept], time[kept], output[kept], tokens[:, kept]
-            simhash, exact, bins, count, gap = simhash[kept], exact[kept], bins[kept], count[kept], gap[kept]
-        tokens = np.concatenate([tokens, near_buckets(simhash)])
-        seen = self._see(pairs_of(account, tokens), account, time, offset)
-
-        signals = np.empty(offset.size, SIGNAL)
-        signals["offset"], signals["time"], signals["account"], signals["count"] = offset, time, account, count
-        signals["output_tokens"] = np.minimum(output, 2**32 - 1)
-        signals["content"] = np.where(exact != 0, exact, simhash)
-        for i, name in enumerate(("template", "system", "head", "tail"), len(INFRASTRUCTURE)):
-            signals[name] = tokens[i]
-        bins = bins | learnt
-        bins |= features.put("gap", np.where(gap < 0, 15, np.minimum(features.log2_bin(gap // 1000), 14)))
-        first = seen == FIRST
-        known = count >= features.NOVELTY_FROM
-        for row, name in _NEW:
-            bins |= features.put(name, first[row] & known)
-        bins |= features.put("new_template", first[len(INFRASTRUCTURE)])
-        signals["bins"] = bins | features.put("new_near_prompt", first[-2])
+    def add(self, events: Events, time: Any, kept: Any, taken: Any) -> None:
+        """Lay out the accepted exchanges, those at the indices ``kept``; ``time`` is their effective time."""
+        n = kept.size
+        memories = list(zip(self._memories.values(), BLOCKS, strict=True))
+        opened = [memory.open(n * (block.stop - block.start), time) for memory, block in memories]
+        seen, pairs = np.empty((n, WIDTH), np.uint8), np.empty((n, WIDTH), np.uint64)
+        signals, sightings = np.empty(n, SIGNAL), np.empty(n * WIDTH, SIGHTING)
+        found, gained = lay_out(events.offset, time, events.rows, taken, kept, *opened, seen, pairs, signals, sightings)
+        for (memory, block), more in zip(memories, gained.tolist(), strict=True):
+            memory.close(more)
+            if memory.durable:
+                memory.log(seen[:, block], pairs[:, block], time[kept], signals["account"], signals["offset"])
         self._signals.append(signals)
-
-        sent = (seen != KNOWN) & _SENT[:, None]
-        event, kind = np.nonzero(sent.T)
-        sightings = np.empty(event.size, SIGHTING)
-        sightings["offset"], sightings["time"] = offset[event], time[event]
-        sightings["account"], sightings["count"] = account[event], count[event]
-        sightings["kind"], sightings["token"] = _KINDS[kind], tokens[kind, event]
-        sightings["first"] = first[kind, event]
-        sightings["simhash"] = np.where(_KINDS[kind] >= NEAR_LOW, simhash[event], np.uint64(0))
-        self._sightings.append(sightings)
+        self._sightings.append(sightings[:found])
 
     @property
     def sightings(self) -> int:
@@ -124,16 +64,6 @@ class Outbox:
     def signals(self) -> int:
         """How many wait to be sent."""
         return sum(part.size for part in self._signals)
-
-    def _see(self, pairs: Any, account: Any, time: Any, offset: Any) -> Any:
-        seen = np.empty(pairs.shape, np.uint8)
-        start = 0
-        for letter, width in _BLOCKS:
-            block = slice(start, start + width)
-            columns = (np.tile(column, width) for column in (time, account, offset))
-            seen[block] = self._memories[letter].see(pairs[block].ravel(), *columns).reshape(width, -1)
-            start += width
-        return seen
 
     def flush(self, clock: PartitionClock, status: int) -> list[Record]:
         """Return the records for tokens (one per partition) and campaigns, and start anew."""

@@ -9,42 +9,14 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from streams.accounts.lay_out import see
 from streams.segments import SegmentLog
 
-KNOWN, FIRST, RENEWED = 0, 1, 2
 ROW = np.dtype([("pair", "<u8"), ("account", "<u8"), ("offset", "<i8"), ("time", "<i8")])
 
 _START_SLOTS = 1 << 12
 _LOAD = 0.6  # linear probing stays short below this
 _SLACK_S = 3_600  # entries are kept so much longer than they count, far beyond any lateness
-
-
-@njit(cache=True)
-def _see(keys: Any, times: Any, pairs: Any, now: Any, life_s: int, out: Any) -> int:
-    mask = keys.size - 1
-    added = 0
-    for i in range(pairs.size):
-        pair = pairs[i]
-        out[i] = 0
-        if pair == 0:
-            continue
-        slot = (pair ^ (pair >> np.uint64(29))) & np.uint64(mask)
-        while keys[slot] != 0 and keys[slot] != pair:
-            slot = (slot + np.uint64(1)) & np.uint64(mask)
-        if keys[slot] == 0:
-            keys[slot] = pair
-            times[slot] = now[i]
-            added += 1
-            out[i] = 1
-        else:
-            age = np.int64(now[i]) - np.int64(times[slot])
-            if age > life_s:
-                times[slot] = now[i]
-                out[i] = 1
-            elif age > 0 and age >= life_s // 4:
-                times[slot] = now[i]
-                out[i] = 2
-    return added
 
 
 @njit(cache=True)
@@ -80,7 +52,7 @@ class FirstSightings:
         self._used = 0
         self._now_s = 0
         self.evicted_early = 0
-        self._durable = durable
+        self.durable = durable
         self._log = SegmentLog(prefix, ROW)
 
     def __len__(self) -> int:
@@ -93,18 +65,32 @@ class FirstSightings:
 
     def see(self, pairs: Any, times_ms: Any, accounts: Any, offsets: Any) -> Any:
         """Return KNOWN, FIRST or RENEWED for each pair (uint64; 0 is no pair), in order, and remember them."""
-        self._reserve(pairs.size)
         out = np.empty(pairs.size, np.uint8)
-        now = (times_ms // 1000).astype(np.uint32)
-        if pairs.size:
-            self._now_s = max(self._now_s, int(now.max()))
-        self._used += _see(self._keys, self._times, pairs, now, self._life_s, out)
-        if self._durable and (new := np.flatnonzero(out)).size:
-            rows = np.empty(new.size, ROW)
-            rows["pair"], rows["account"] = pairs[new], accounts[new]
-            rows["offset"], rows["time"] = offsets[new], times_ms[new]
-            self._log.append(rows)
+        keys, times, life_s = self.open(pairs.size, times_ms)
+        self.close(see(keys, times, pairs, (times_ms // 1000).astype(np.uint32), life_s, out))
+        if self.durable:
+            self.log(out, pairs, times_ms, accounts, offsets)
         return out
+
+    def open(self, more: int, times_ms: Any) -> tuple[Any, Any, int]:
+        """Make room for so many pairs, seen at these times; returns keys, times and life in seconds for `lay_out`."""
+        self._reserve(more)
+        self._now_s = max(self._now_s, int(times_ms.max(initial=0)) // 1000)
+        return self._keys, self._times, self._life_s
+
+    def close(self, gained: int) -> None:
+        """So many pairs have been added since `open`."""
+        self._used += gained
+
+    def log(self, seen: Any, pairs: Any, times_ms: Any, accounts: Any, offsets: Any) -> None:
+        """Note what is new for the next checkpoint; ``seen`` and ``pairs`` may have several columns per event."""
+        where = np.nonzero(seen)
+        event = where[0]
+        if event.size:
+            rows = np.empty(event.size, ROW)
+            rows["pair"], rows["account"] = pairs[where], accounts[event]
+            rows["offset"], rows["time"] = offsets[event], times_ms[event]
+            self._log.append(rows)
 
     def _reserve(self, more: int) -> None:
         if self._used + more <= self._keys.size * _LOAD:
@@ -140,4 +126,4 @@ class FirstSightings:
         now = (kept["time"] // 1000).astype(np.uint32)
         self._now_s = int(now.max())
         pairs = np.ascontiguousarray(kept["pair"])
-        self._used += _see(self._keys, self._times, pairs, now, 0, np.empty(kept.size, np.uint8))
+        self._used += see(self._keys, self._times, pairs, now, 0, np.empty(kept.size, np.uint8))

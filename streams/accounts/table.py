@@ -4,11 +4,12 @@ An account takes 160 bytes in the columns, 128 more from its 8th exchange on for
 200 for its name; its River models come on top (`streams.accounts.account`).
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
 
+from streams.accounts.columns import Events
 from streams.contracts.hashing import hash64
 from streams.errors import StateError
 
@@ -16,6 +17,8 @@ VISITS_MAX = 200  # visits
 PLACES = 4  # how many of an account's networks and clients are counted: office, home, a server, a phone
 USUAL_VISITS = 3  # a stolen key's probe and the start of its burst are two visits
 VISIT_PAUSE_MS = 240_000
+START_SLOTS = 1 << 10  # of the index
+LOAD = 0.6
 FEW_IDS = 8  # event ids that a row holds itself; most accounts never have more
 SKIPPED, DUPLICATE, ACCEPTED = range(3)
 USUAL = [("values", "<u8", (PLACES,)), ("visits", "u1", (PLACES,))]
@@ -31,18 +34,19 @@ ROW = np.dtype(
 )  # fmt: skip
 
 
-class Outcome(NamedTuple):
-    """What became of each event of a batch, as columns."""
-
-    outcome: Any  # SKIPPED, DUPLICATE or ACCEPTED
-    count: Any  # the account's exchanges, this one included
-    gap_ms: Any  # since the one before, -1: none
-    bits: Any  # for what is not one of the account's usual networks or clients
-    fresh: Any  # 1: the account was away for its lifetime and begins anew with this event
-    introduced: Any  # 1: what the account says of itself is new; then the next three hold
-    org: Any
-    mail: Any
-    created_at: Any
+# what became of an event
+TAKEN = np.dtype(
+    [
+        ("outcome", "u1"),  # SKIPPED, DUPLICATE or ACCEPTED
+        ("fresh", "u1"),  # 1: the account was away for its lifetime and begins anew with this event
+        ("newly_dirty", "u1"),  # 1: it made a clean row dirty
+        ("introduced", "u1"),  # 1: what the account says of itself is new; then the last four hold
+        ("count", "<u4"),  # the account's exchanges, this one included
+        ("gap_ms", "<i8"),  # since the one before, -1: none
+        ("bits", "<u8"),  # for what is not one of the account's usual networks or clients
+        ("org", "<u8"), ("mail", "<u8"), ("plan", "<u8"), ("created_at", "<i8"),
+    ]
+)  # fmt: skip
 
 
 @njit(cache=True)
@@ -74,16 +78,14 @@ def _other(usual: Any, value: Any) -> bool:
 @njit(cache=True)
 def _take(
     rows: Any, few: Any, many: Any, many_at: Any, free: Any, top: int, dirty: Any,
-    at: Any, offset: Any, time: Any, digest: Any, network: Any, client: Any, mail: Any, org: Any, plan: Any,
-    created: Any, ttl_ms: int, ring: int, outcome: Any, counts: Any, gaps: Any, bits: Any, fresh: Any, introduced: Any,
-    orgs: Any, mails: Any, createds: Any, newly_dirty: Any,
+    at: Any, offset: Any, time: Any, events: Any, ttl_ms: int, ring: int, taken: Any,
 ) -> int:  # fmt: skip
     for i in range(at.size):
         r = at[i]
-        row = rows[r]
+        row, event, out = rows[r], events[i], taken[i]
         n: Any = np.int64(row.count)
         if n > 0 and time[i] - row.last_time > ttl_ms:
-            fresh[i] = 1
+            out.fresh = 1
             n = 0
             row.org, row.mail, row.created_at, row.plan = 0, 0, 0, 0
             row.network.visits[:] = 0
@@ -91,21 +93,22 @@ def _take(
             row.last_time, row.applied = 0, -1
         elif offset[i] <= row.applied:
             continue
+        network, client, mail = event.tokens[0], event.tokens[1], event.tokens[4]
         ids = few[r] if many_at[r] < 0 else many[many_at[r]]
         known = False
         for j in range(min(n, ring)):
-            if ids[j] == digest[i]:
+            if ids[j] == event.digest:
                 known = True
                 break
         if known:
-            outcome[i] = 1
+            out.outcome = DUPLICATE
             continue
         if n >= few.shape[1] and many_at[r] < 0 and ring > few.shape[1]:
             top -= 1
             many_at[r] = free[top]
             many[free[top], : few.shape[1]] = ids
             ids = many[free[top]]
-        ids[n % ring] = digest[i]
+        ids[n % ring] = event.digest
         gap = np.int64(-1)
         if n > 0:
             gap = time[i] - row.last_time
@@ -116,34 +119,60 @@ def _take(
         row.count = n + 1
         if dirty[r] < 0:
             dirty[r] = offset[i]
-            newly_dirty[i] = 1
+            out.newly_dirty = 1
         if (
             n == 0
-            or (org[i] != 0 and org[i] != row.org)
-            or (mail[i] != 0 and mail[i] != row.mail)
-            or (plan[i] != 0 and plan[i] != row.plan)
-            or (created[i] != 0 and created[i] != row.created_at)
+            or (event.org != 0 and event.org != row.org)
+            or (mail != 0 and mail != row.mail)
+            or (event.plan != 0 and event.plan != row.plan)
+            or (event.created != 0 and event.created != row.created_at)
         ):
-            introduced[i] = 1
-            row.org = org[i] if org[i] != 0 else row.org
-            row.mail = mail[i] if mail[i] != 0 else row.mail
-            row.plan = plan[i] if plan[i] != 0 else row.plan
-            row.created_at = created[i] if created[i] != 0 else row.created_at
-            orgs[i], mails[i], createds[i] = row.org, row.mail, row.created_at
+            out.introduced = 1
+            row.org = event.org if event.org != 0 else row.org
+            row.mail = mail if mail != 0 else row.mail
+            row.plan = event.plan if event.plan != 0 else row.plan
+            row.created_at = event.created if event.created != 0 else row.created_at
+            out.org, out.mail, out.plan, out.created_at = row.org, row.mail, row.plan, row.created_at
         # the first exchange of a visit has a vote: however long a burst from elsewhere goes on, it makes no habit
         visit = gap < 0 or gap >= VISIT_PAUSE_MS
-        if network[i] != 0:
-            if _other(row.network, network[i]):
-                bits[i] |= np.uint64(1) << np.uint64(42)
+        if network != 0:
+            if _other(row.network, network):
+                out.bits |= np.uint64(1) << np.uint64(42)
             if visit:
-                _visit(row.network, network[i])
-        if client[i] != 0:
-            if _other(row.client, client[i]):
-                bits[i] |= np.uint64(1) << np.uint64(43)
+                _visit(row.network, network)
+        if client != 0:
+            if _other(row.client, client):
+                out.bits |= np.uint64(1) << np.uint64(43)
             if visit:
-                _visit(row.client, client[i])
-        outcome[i], counts[i], gaps[i] = 2, n + 1, gap
+                _visit(row.client, client)
+        out.outcome, out.count, out.gap_ms = ACCEPTED, n + 1, gap
     return top
+
+
+@njit(cache=True)
+def _find(keys: Any, rows: Any, hashes: Any, at: Any) -> int:
+    """Give the row of each account, -1 for none, and how many have none."""
+    mask = keys.size - 1
+    missing = 0
+    for i in range(hashes.size):
+        key = max(hashes[i], np.uint64(1))
+        slot = np.int64(key & np.uint64(mask))
+        while keys[slot] != 0 and keys[slot] != key:
+            slot = (slot + 1) & mask
+        at[i] = rows[slot] if keys[slot] else -1
+        missing += keys[slot] == 0
+    return missing
+
+
+@njit(cache=True)
+def _index(keys: Any, rows: Any, hashes: Any, added: Any) -> None:
+    mask = keys.size - 1
+    for i in range(added.size):
+        key = max(hashes[added[i]], np.uint64(1))
+        slot = np.int64(key & np.uint64(mask))
+        while keys[slot] != 0 and keys[slot] != key:
+            slot = (slot + 1) & mask
+        keys[slot], rows[slot] = key, added[i]
 
 
 class AccountTable:
@@ -152,7 +181,8 @@ class AccountTable:
     def __init__(self, ring: int) -> None:
         """``ring`` event ids of each account are remembered."""
         self._ring = ring
-        self.index: dict[str, int] = {}
+        self._index_keys = np.zeros(START_SLOTS, np.uint64)  # hashes of accounts, 0: free
+        self._index_rows = np.zeros(START_SLOTS, np.int32)
         self.names: list[str | None] = []
         self.hashes = np.zeros(0, np.uint64)
         self.rows = np.zeros(0, ROW)
@@ -165,7 +195,7 @@ class AccountTable:
         self._top = 0  # ... of so many
 
     def __len__(self) -> int:
-        return len(self.index)
+        return self.rows.size - len(self._free)
 
     @property
     def nbytes(self) -> int:
@@ -173,29 +203,43 @@ class AccountTable:
         columns = (self.hashes, self.rows, self.dirty_at, self._few, self._many, self._many_at, self._free_many)
         return sum(column.nbytes for column in columns)
 
-    def find(self, names: Any) -> tuple[Any, list[int]]:
-        """Rows of accounts; those not yet known get one, and are returned as well."""
-        index = self.index
-        found: list[int | None] = list(map(index.get, names))
-        new: list[int] = []
-        if None in found:
-            for i, row in enumerate(found):
-                if row is None:
-                    name = names[i]
-                    if (row := index.get(name)) is None:
-                        row = self._insert(name)
-                        new.append(row)
-                    found[i] = row
-        return np.array(found, np.int64), new
+    def find(self, events: Events) -> tuple[Any, list[int]]:
+        """Rows of the accounts of events; those not yet known get one, and are returned as well."""
+        hashes = np.ascontiguousarray(events.rows["account"])
+        at = np.empty(hashes.size, np.int64)
+        if not _find(self._index_keys, self._index_rows, hashes, at):
+            return at, []
+        new = []
+        self._reserve(int(np.count_nonzero(at < 0)))
+        for i in np.flatnonzero(at < 0).tolist():
+            key = hashes[i : i + 1]
+            if _find(self._index_keys, self._index_rows, key, at[i : i + 1]):
+                at[i] = self._insert(events.name(i), int(key[0]))
+                new.append(int(at[i]))
+        return at, new
 
-    def _insert(self, name: str) -> int:
+    def _insert(self, name: str, account: int) -> int:
         if not self._free:
             self._grow()
         row = self._free.pop()
-        self.index[name] = row
         self.names[row] = name
-        self.hashes[row] = hash64(name.encode())
+        self.hashes[row] = account
+        _index(self._index_keys, self._index_rows, self.hashes, np.array([row]))
         return row
+
+    def _reserve(self, more: int) -> None:
+        """Make room in the index."""
+        slots = self._index_keys.size
+        while (len(self) + more) > slots * LOAD:
+            slots *= 2
+        if slots > self._index_keys.size:
+            self._rebuild(slots)
+
+    def _rebuild(self, slots: int) -> None:
+        self._index_keys, self._index_rows = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
+        used = np.ones(self.hashes.size, bool)
+        used[self._free] = False
+        _index(self._index_keys, self._index_rows, self.hashes, np.flatnonzero(used))
 
     def _grow(self) -> None:
         size = self.rows.size
@@ -222,43 +266,40 @@ class AccountTable:
         self._free_many = stack
         self._top += add
 
-    def take(self, at: Any, columns: tuple[Any, ...], ttl_ms: int) -> tuple[Outcome, Any]:
-        """Take in events of the rows ``at``, in order.
-
-        ``columns`` are offset, time, hash of the event's id, and tokens of network, client, mail domain, organisation
-        and plan, and the creation time (0 where unknown). Also returns the mask of events that made a clean row dirty.
-        """
-        n = at.size
-        self._reserve_many(n)
-        found = Outcome(
-            np.zeros(n, np.uint8), np.zeros(n, np.uint32), np.zeros(n, np.int64), np.zeros(n, np.uint64),
-            np.zeros(n, np.uint8), np.zeros(n, np.uint8), np.zeros(n, np.uint64), np.zeros(n, np.uint64),
-            np.zeros(n, np.int64),
-        )  # fmt: skip
-        newly_dirty = np.zeros(n, np.uint8)
+    def take(self, at: Any, time: Any, events: Events, ttl_ms: int) -> Any:
+        """Take in events of the rows ``at``, in order, at their effective times; returns `TAKEN`."""
+        self._reserve_many(at.size)
+        taken = np.zeros(at.size, TAKEN)
         self._top = _take(
-            self.rows, self._few, self._many, self._many_at, self._free_many, self._top, self.dirty_at, at, *columns,
-            ttl_ms, self._ring, *found, newly_dirty,
+            self.rows, self._few, self._many, self._many_at, self._free_many, self._top, self.dirty_at, at,
+            events.offset, time, events.rows, ttl_ms, self._ring, taken,
         )  # fmt: skip
-        return found, newly_dirty
+        return taken
 
     def unseen_since(self, oldest_ms: int) -> list[int]:
         """Rows of accounts last seen before a time."""
         return np.flatnonzero((self.rows["count"] > 0) & (self.rows["last_time"] < oldest_ms)).tolist()
 
-    def remove(self, row: int) -> str:
-        """Let a row go; returns the account's name."""
-        name = self.names[row] or ""
-        del self.index[name]
-        self.names[row] = None
-        self.rows[row] = np.zeros(1, ROW)[0]
-        self.rows["applied"][row], self.dirty_at[row] = -1, -1
-        if self._many_at[row] >= 0:
-            self._free_many[self._top] = self._many_at[row]
-            self._top += 1
-            self._many_at[row] = -1
-        self._free.append(row)
-        return name
+    def remove(self, rows: list[int]) -> list[str]:
+        """Let rows go; returns the accounts' names."""
+        names = [self.names[row] or "" for row in rows]
+        self.rows[rows] = np.zeros(1, ROW)[0]
+        self.rows["applied"][rows], self.dirty_at[rows] = -1, -1
+        for row in rows:
+            self.names[row] = None
+            if self._many_at[row] >= 0:
+                self._free_many[self._top] = self._many_at[row]
+                self._top += 1
+                self._many_at[row] = -1
+        self._free += rows
+        if rows:
+            self._rebuild(self._index_keys.size)
+        return names
+
+    def knows(self, name: str) -> bool:
+        """Tell whether an account has a row."""
+        key, at = np.array([hash64(name.encode())], np.uint64), np.empty(1, np.int64)
+        return not _find(self._index_keys, self._index_rows, key, at)
 
     def dump(self, row: int) -> tuple[bytes, bytes]:
         """A row and the ids of its last events."""
@@ -270,7 +311,8 @@ class AccountTable:
         ids = np.frombuffer(ids_bytes, np.uint32)
         if len(row_bytes) != ROW.itemsize:
             raise StateError(f"an account takes {ROW.itemsize} bytes, its state record has {len(row_bytes)}")
-        at = self._insert(name)
+        self._reserve(1)
+        at = self._insert(name, hash64(name.encode()))
         self.rows[at] = np.frombuffer(row_bytes, ROW)[0]
         if ids.size != min(int(self.rows["count"][at]), self._ring):
             ids = ids[:0]  # another number of ids was remembered: none of them is where it should be

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,8 +26,11 @@ def started(at: int = T) -> PartitionClock:
     return clock
 
 
-def effective(clock: PartitionClock, *times: int, account: str = "a") -> list[int]:
-    return clock.effective(times, [account] * len(times))
+def effective(clock: PartitionClock, *times: int, accounts: str = "") -> list[int]:
+    """Take in events of the given accounts, a letter each; without any, all are of one."""
+    names = np.array([ord(name) for name in accounts or "a" * len(times)], np.uint64)
+    found: list[int] = clock.effective(np.array(times, np.int64), names).tolist()
+    return found
 
 
 def test_watermark_follows_the_largest_time():
@@ -75,7 +79,7 @@ def test_three_of_two_accounts_confirm():
     """Three in a row of two accounts move the watermark to the smallest of them; the third counts at its own time."""
     clock = started()
     times = (T + YEAR_MS + 7, T + YEAR_MS, T + YEAR_MS + 9)
-    found = clock.effective(times, ["a", "a", "b"])
+    found = effective(clock, *times, accounts="aab")
     assert [T + FAR_MS, T + FAR_MS, T + YEAR_MS + 9] == found
     assert T + YEAR_MS == clock.watermark
 
@@ -93,7 +97,7 @@ def test_a_nearer_event_breaks_the_row():
     """What is far ahead must come in a row: an ordinary event between them starts the count anew."""
     clock = started()
     for name in "abcdef":
-        clock.effective([T + YEAR_MS, T + 1], [name, name])
+        effective(clock, T + YEAR_MS, T + 1, accounts=name + name)
     assert T == clock.watermark
 
 
@@ -101,14 +105,14 @@ def test_row_spans_batches():
     """Confirmation does not care where batches are cut."""
     clock = started()
     for name in "aab":
-        clock.effective([T + YEAR_MS], [name])
+        effective(clock, T + YEAR_MS, accounts=name)
     assert T + YEAR_MS == clock.watermark
 
 
 def test_confirmed_jump_may_be_followed_by_another():
     """After the jump, the limit is counted from the new watermark."""
     clock = started()
-    clock.effective([T + YEAR_MS] * 3, ["a", "b", "c"])
+    effective(clock, *[T + YEAR_MS] * 3, accounts="abc")
     assert [T + YEAR_MS + FAR_MS] == effective(clock, T + 3 * YEAR_MS)
 
 
@@ -119,7 +123,7 @@ def test_begins_after_confirmation():
     assert not clock.begin(T, 2)
     assert clock.begin(T + 5, 2)
     assert T == clock.watermark
-    assert [T + FAR_MS, T, T + 5] == clock.first_times([T + YEAR_MS, T, T + 5])
+    assert [T + FAR_MS, T, T + 5] == clock.first_times(np.array([T + YEAR_MS, T, T + 5])).tolist()
 
 
 def test_begins_with_one_account():
@@ -175,7 +179,7 @@ def test_rules_hold_however_batches_are_cut(events, data):
     found = []
     for start, stop in itertools.pairwise(cuts):
         part = events[start:stop]
-        found += clock.effective([time for time, _ in part], [name for _, name in part])
+        found += effective(clock, *(time for time, _ in part), accounts="".join(name for _, name in part))
         again = PartitionClock(Time(lateness_ms=LATENESS_MS, far_ahead_ms=FAR_MS))
         again.load(clock.dump())
         clock = again

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.accounts.sightings import FIRST, KNOWN, RENEWED, FirstSightings
+from streams.accounts.lay_out import FIRST, KNOWN, RENEWED
+from streams.accounts.sightings import FirstSightings
 
 LIFE_MS = 400_000
 T = 1_789_030_800_000

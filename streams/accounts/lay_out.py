@@ -1,0 +1,140 @@
+"""Compiled: which tokens are first sightings, and the columns that a batch sends on."""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from streams.accounts import features
+from streams.accounts.scan import COUNTRY, INFRASTRUCTURE, MODEL, TOKENS
+from streams.contracts.packets import CLIENT, HEAD, NEAR_HIGH, NEAR_LOW, NETWORK, SYSTEM, TAIL, TEMPLATE
+
+KNOWN, FIRST, RENEWED = 0, 1, 2
+
+CONTENT = (TEMPLATE, SYSTEM, HEAD, TAIL)
+NEAR = (NEAR_LOW, NEAR_HIGH)
+KINDS = np.array(INFRASTRUCTURE + CONTENT + NEAR, np.uint8)
+WIDTH = len(KINDS)
+BLOCKS = (slice(0, len(INFRASTRUCTURE)), slice(len(INFRASTRUCTURE), TOKENS), slice(TOKENS, WIDTH))  # a memory each
+
+_MIX = np.uint64(0x9E3779B97F4A7C15)  # odd; 2**64 over the golden ratio (Knuth)
+_HIGH_SALT = np.uint64(0xD6E8FEB86659FD93)
+_LOW = np.uint64(0xFFFFFFFF)
+_BIT = {name: np.uint64(shift) for name, (shift, _) in features.LAYOUT.items()}
+_GAP_AT, _NEW_TEMPLATE_AT, _NEW_NEAR_AT = _BIT["gap"], _BIT["new_template"], _BIT["new_near_prompt"]
+# by place in KINDS
+_NEW_AT = np.array(
+    [
+        {NETWORK: _BIT["new_network"], CLIENT: _BIT["new_client"], MODEL: _BIT["new_model"],
+         COUNTRY: _BIT["new_country"]}.get(kind, np.uint64(0))
+        for kind in INFRASTRUCTURE
+    ]
+)  # fmt: skip
+_TEMPLATE_AT, _SYSTEM_AT, _HEAD_AT, _TAIL_AT = range(len(INFRASTRUCTURE), TOKENS)
+_NOVELTY_FROM = features.NOVELTY_FROM
+_INFRASTRUCTURE, _TOKENS, _MODEL, _NEAR_LOW = len(INFRASTRUCTURE), TOKENS, MODEL, NEAR_LOW
+_UNKNOWN_GAP, _GAP_MAX = 15, 14
+
+
+@njit(cache=True)
+def _see_one(keys: Any, times: Any, pair: Any, now: Any, life_s: Any) -> Any:
+    mask = np.uint64(keys.size - 1)
+    slot = (pair ^ (pair >> np.uint64(29))) & mask
+    while keys[slot] != 0 and keys[slot] != pair:
+        slot = (slot + np.uint64(1)) & mask
+    if keys[slot] == 0:
+        keys[slot] = pair
+        times[slot] = now
+        return 1, 1
+    age = np.int64(now) - np.int64(times[slot])
+    if age > life_s:
+        times[slot] = now
+        return 1, 0
+    if age > 0 and age >= life_s // 4:
+        times[slot] = now
+        return 2, 0
+    return 0, 0
+
+
+@njit(cache=True)
+def see(keys: Any, times: Any, pairs: Any, now: Any, life_s: int, out: Any) -> int:
+    """Tell first sightings from known ones, in order; return how many pairs were added."""
+    total = 0
+    for i in range(pairs.size):
+        out[i] = 0
+        if pairs[i] != 0:
+            out[i], added = _see_one(keys, times, pairs[i], now[i], life_s)
+            total += added
+    return total
+
+
+@njit(cache=True)
+def lay_out(
+    offset: Any, time: Any, rows: Any, taken: Any, kept: Any, infra: Any, content: Any, near: Any,
+    seen: Any, pairs: Any, signals: Any, sightings: Any,
+) -> Any:  # fmt: skip
+    """Fill in the signal and the sightings of each event at the indices ``kept``.
+
+    ``infra``, ``content`` and ``near`` are the (keys, times, life in seconds) of three memories. Returns how many
+    sightings there are, and how many pairs each memory has gained.
+    """
+    tokens = np.zeros(KINDS.size, np.uint64)
+    n = 0
+    gained = np.zeros(3, np.int64)
+    for k in range(kept.size):
+        i = kept[k]
+        row, came = rows[i], taken[i]
+        account, simhash = row.account, row.simhash
+        now = np.uint32(time[i] // 1000)
+        for j in range(_TOKENS):
+            tokens[j] = row.tokens[j]
+        tokens[_TOKENS], tokens[_TOKENS + 1] = np.uint64(0), np.uint64(0)
+        if simhash != 0:
+            tokens[_TOKENS] = ((simhash & _LOW) + np.uint64(1)) * _MIX
+            tokens[_TOKENS + 1] = ((simhash >> np.uint64(32)) + np.uint64(1)) * _HIGH_SALT
+        bins = row.bins | came.bits
+        gap = np.uint64(_UNKNOWN_GAP)
+        if came.gap_ms >= 0:
+            gap, seconds = np.uint64(0), came.gap_ms // 1000
+            while seconds > 0 and gap < _GAP_MAX:
+                seconds >>= 1
+                gap += np.uint64(1)
+        bins |= gap << _GAP_AT
+        for j in range(KINDS.size):
+            token = tokens[j]
+            seen[k, j], pairs[k, j] = 0, 0
+            if token == 0:
+                continue
+            pair = (account ^ (token * _MIX)) * _MIX
+            pair = max(pair ^ (pair >> np.uint64(31)), np.uint64(1))
+            if j < _INFRASTRUCTURE:
+                code, added = _see_one(infra[0], infra[1], pair, now, infra[2])
+                gained[0] += added
+                if code == 1 and came.count >= _NOVELTY_FROM and _NEW_AT[j] != 0:
+                    bins |= np.uint64(1) << _NEW_AT[j]
+            elif j < _TOKENS:
+                code, added = _see_one(content[0], content[1], pair, now, content[2])
+                gained[1] += added
+                if code == 1 and j == _TEMPLATE_AT:
+                    bins |= np.uint64(1) << _NEW_TEMPLATE_AT
+            else:
+                code, added = _see_one(near[0], near[1], pair, now, near[2])
+                gained[2] += added
+                if code == 1 and j == _TOKENS:
+                    bins |= np.uint64(1) << _NEW_NEAR_AT
+            seen[k, j], pairs[k, j] = code, pair
+            if code == 0 or KINDS[j] >= _MODEL:
+                continue
+            out = sightings[n]
+            out.offset, out.time, out.account, out.count = offset[i], time[i], account, came.count
+            out.kind, out.first, out.token = KINDS[j], code == 1, token
+            out.simhash = simhash if j >= _TOKENS else np.uint64(0)
+            n += 1
+        signal = signals[k]
+        signal.offset, signal.time, signal.account, signal.count = offset[i], time[i], account, came.count
+        signal.output_tokens = min(row.output, np.int64(0xFFFFFFFF))
+        signal.template, signal.system = tokens[_TEMPLATE_AT], tokens[_SYSTEM_AT]
+        signal.head, signal.tail = tokens[_HEAD_AT], tokens[_TAIL_AT]
+        signal.content = row.exact if row.exact != 0 else simhash
+        signal.bins = bins
+    return n, gained
