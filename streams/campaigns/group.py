@@ -16,7 +16,7 @@ PUBLIC_MAIL_ACCOUNTS = 30  # a mail domain of more accounts is public and says n
 RARE_SHARE = {NETWORK: 0.002, CLIENT: 0.002, PAYMENT: 0.001, DEVICE: 0.001}
 RARE_MIN = {NETWORK: 40, CLIENT: 40, PAYMENT: 200, DEVICE: 200}
 
-COMMON_MIN = 3  # networks in common that join two accounts ...
+COMMON_MIN = 3  # networks in common that join two strangers ...
 COMMON_SHARE = 0.3  # ... and of the networks that the one with fewer shares with anybody
 OWN_MIN, OWN_SHARE = 3, 0.6  # a network that is the group's own: so many of its accounts, and of all that use it
 PAIRS_MAX = 64  # accounts of a network that are compared pair by pair
@@ -85,6 +85,10 @@ class Group:
 
     @cached_property
     def pools(self) -> list[tuple[int, list[int]]]:
+        """As `joined`, with what is asked of two strangers."""
+        return self.joined(COMMON_MIN, COMMON_SHARE)
+
+    def joined(self, common_min: int, common_share: float) -> list[tuple[int, list[int]]]:
         """Components joined by infrastructure: (earliest token, rows) of two accounts or more, largest first.
 
         A card or device joins its accounts. A network joins two that have several in common, as a router's accounts
@@ -117,7 +121,7 @@ class Group:
                     for two in rows[i + 1 : PAIRS_MAX]:
                         common[one, two] = common.get((one, two), 0) + 1
         for (one, two), count in common.items():
-            if count >= max(COMMON_MIN, COMMON_SHARE * min(networks[one], networks[two])):
+            if count >= max(common_min, common_share * min(networks[one], networks[two])):
                 join(one, two)
         founder: dict[int, tuple[int, int]] = {}
         for token_id, (token, rows) in tokens.items():

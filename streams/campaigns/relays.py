@@ -18,10 +18,10 @@ from streams.campaigns.table import AccountTable
 from streams.contracts.alert import Evidence
 from streams.contracts.packets import NETWORK
 
-NETWORKS_MIN = 8  # first sightings of networks after an account's 8th exchange
+NETWORKS_MIN = 5  # first sightings of networks from an account's third exchange on
 CLIENTS_MIN = 3
 POOL_MIN = 2
-MEETS_MIN = 0.4  # of an account's networks: its customers are the pool's, a bystander meets it in a cloud or two
+MEETS_MIN = 0.1  # of an account's networks: its customers are the pool's, a bystander meets it in a cloud or two
 IDLE_MS = 86_400_000
 
 
@@ -33,7 +33,7 @@ def candidates(table: AccountTable, now: int) -> Any:
 
 
 def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int, Group]]:
-    """Candidate pools: (token that founds it, accounts joined by two customers' networks or a card or device)."""
+    """Candidate pools: (token that founds it, accounts joined by a customer's network, a card or a device)."""
     rows = candidates(table, now)
     if rows.size < POOL_MIN:
         return []
@@ -45,7 +45,7 @@ def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int
     }
     group = Group(table, shared, members, [], now)
     out = []
-    for founder, inside in group.pools:
+    for founder, inside in group.joined(1, 0.0):  # few benign accounts are candidates, so one network will do
         pool = group.take(np.isin(group.at, inside))
         pool = pool.take(_meets(pool) >= MEETS_MIN)
         if len(pool) >= POOL_MIN:
@@ -77,11 +77,11 @@ def weigh(group: Group, now: int) -> list[Evidence]:
     volume = float(np.median(rows["exchanges"] / days))
     countries = float(np.median(rows["countries"]))
     items = [
-        evidence("I20", 3.5 * ramp(math.log(max(1.0, networks)), 2.0, 4.0), networks, 2,
+        evidence("I20", 3.5 * ramp(math.log(max(1.0, networks)), 1.6, 3.4), networks, 2,
                  "networks an account (median)"),
         evidence("I22", 2.0 * ramp(clients, 2, 8), clients, 1, "clients an account (median)"),
         evidence("I15", 2.0 * ramp(countries, 1, 4), countries, 0, "new countries an account (median)"),
-        evidence("I12", 4.0 * ramp(math.log1p(wide), 0.7, 3.0), wide, 0,
+        evidence("I12", 4.5 * ramp(math.log1p(wide), 0.7, 2.4), wide, 0,
                  "customers' networks seen on two accounts or more"),
         evidence("I29", 2.0 * ramp(0.7 - deviation, 0, 0.5) - 1.0 * ramp(deviation - 1.0, 0, 1.0), round(deviation, 4),
                  1.2, "load split over accounts: log deviation"),
