@@ -14,6 +14,7 @@ from streams.settings import load
 
 if TYPE_CHECKING:
     from streams.evaluate.results import Result
+    from streams.evaluate.rows import Run
     from streams.evaluate.run import Task
     from streams.evaluate.summary import Summary
 
@@ -30,6 +31,7 @@ class Mode(NamedTuple):
 
 QUICK = Mode(2_000, "1", "", "101-104", "")
 FULL = Mode(20_000, "20000-20019", "20000-20007", "101-108", "101-102")
+HOURS = 7.0  # of benign runs; rows.toml has those of the others
 MONTH_ACCOUNTS, MONTH_H = 1_000, 720.0  # all kinds at once; 8 such runs are 30 million exchanges
 
 
@@ -90,7 +92,9 @@ def evaluate(config_path: Path | None, as_json: bool, out: Path | None, listing:
     import tempfile
 
     from streams.evaluate import report
+    from streams.evaluate.compare import thresholds
     from streams.evaluate.rows import choose, table, with_contamination
+    from streams.evaluate.run import Task
 
     if listing:
         echo_table(
@@ -103,8 +107,12 @@ def evaluate(config_path: Path | None, as_json: bool, out: Path | None, listing:
     with tempfile.TemporaryDirectory(prefix="stillwatch-evaluate-") as temporary:
         folder = out or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        results = _measure(_tasks(rows, settings, options), folder, options["jobs"], as_json)
-        found = report.summarise(results, rows, settings.campaigns.false_cases_per_day)
+        matched = None
+        if not options["no_baselines"]:
+            matched = thresholds(_measure(_calibration(settings, options), folder, options["jobs"], as_json))
+        tasks = [Task(run, settings, matched=matched) for run in _runs(rows, options)]
+        results = _measure(tasks, folder, options["jobs"], as_json)
+        found = report.summarise(results, rows, settings.campaigns.false_cases_per_day, matched)
         report.write(found, folder)
     if as_json:
         echo_json(found)
@@ -114,20 +122,35 @@ def evaluate(config_path: Path | None, as_json: bool, out: Path | None, listing:
             click.echo(f"\nwritten to {out / 'report.md'}")
 
 
-def _tasks(rows: Any, settings: Any, options: dict[str, Any]) -> "list[Task]":
-    from streams.evaluate.rows import benign_runs, runs
+def _calibration(settings: Any, options: dict[str, Any]) -> "list[Task]":
+    """Benign runs on tuning seeds, for the thresholds of the baselines."""
+    from streams.evaluate.rows import benign_runs
     from streams.evaluate.run import Task
 
-    mode = FULL if options["mode"] == "full" else QUICK
+    mode = _mode(options)
+    accounts = options["accounts"] or mode.accounts
+    found = benign_runs(_seeds(mode.calibration_seeds), accounts, options["hours"] or HOURS, "thresholds")
+    months = _seeds(mode.calibration_month_seeds)
+    found += benign_runs(months, min(accounts, MONTH_ACCOUNTS), MONTH_H, "thresholds-month")
+    return [Task(run, settings, detect=False, matched={}) for run in found]
+
+
+def _mode(options: dict[str, Any]) -> Mode:
+    return FULL if options["mode"] == "full" else QUICK
+
+
+def _runs(rows: Any, options: dict[str, Any]) -> "list[Run]":
+    from streams.evaluate.rows import benign_runs, runs
+
+    mode = _mode(options)
     asked, month = options["seeds"], options["month_seeds"]
     seeds = _seeds(mode.seeds) if asked is None else asked
     month = (_seeds(mode.month_seeds) if asked is None else ()) if month is None else month
     accounts = options["accounts"] or mode.accounts
     found = runs(rows, seeds, accounts, options["hours"])
     if not rows and seeds:
-        found = benign_runs(seeds, accounts, options["hours"] or 7.0)
-    found += benign_runs(month, min(accounts, MONTH_ACCOUNTS), MONTH_H, "month")
-    return [Task(run, settings) for run in found]
+        found = benign_runs(seeds, accounts, options["hours"] or HOURS)
+    return found + benign_runs(month, min(accounts, MONTH_ACCOUNTS), MONTH_H, "month")
 
 
 def _measure(tasks: "list[Task]", folder: Path, jobs: int, quiet: bool) -> "list[Result]":

@@ -1,12 +1,13 @@
 """Write what was measured: `report.json` for programs, `report.md` with three plots for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from streams import __version__
 from streams.evaluate import summary
+from streams.evaluate.compare import summarise_methods
 from streams.evaluate.intervals import rate_interval
 from streams.evaluate.plots import Curve, chart, steps
 from streams.evaluate.results import Result
@@ -15,8 +16,10 @@ from streams.evaluate.rows import Row
 DAY_H = 24.0
 
 
-def summarise(runs: Sequence[Result], rows: Sequence[Row], false_cases_per_day: float) -> summary.Summary:
-    """Bring all runs together; rows without a run are left out."""
+def summarise(
+    runs: Sequence[Result], rows: Sequence[Row], false_cases_per_day: float, matched: Mapping[str, float] | None = None
+) -> summary.Summary:
+    """Bring all runs together; rows without a run are left out. ``matched`` are the baselines' thresholds."""
     splits: dict[str, set[int]] = {}
     for run in runs:
         splits.setdefault(run.split, set()).add(run.seed)
@@ -50,7 +53,7 @@ def summarise(runs: Sequence[Result], rows: Sequence[Row], false_cases_per_day: 
         benign_named=innocents,
         precision=hostile / (hostile + innocents) if hostile + innocents else None,
         budget_cases=false_cases_per_day * days,
-        baselines=[],
+        baselines=[] if matched is None else summarise_methods(runs, list(found.values()), matched),
         reliability=summary.reliability(groups),
         brier=summary.brier(groups),
         tail=summary.tail(groups),

@@ -12,6 +12,7 @@ import xxhash
 from streams.config import Settings
 from streams.contracts.alert import AlertEvent, decode_alert
 from streams.evaluate import measure
+from streams.evaluate.baselines.panel import Panel
 from streams.evaluate.divergence import Cell, Cells, divergence
 from streams.evaluate.results import Group, Measured, Result
 from streams.evaluate.rows import Run, split
@@ -28,16 +29,20 @@ LOOK_EVENTS = 20_000  # between two looks at the evidence of all candidate group
 
 
 class Task(msgspec.Struct, frozen=True):
-    """All that a run's process needs."""
+    """All that a run's process needs.
+
+    ``matched`` are thresholds of the baselines, None: run none. ``detect`` False runs the baselines alone.
+    """
 
     run: Run
     settings: Settings
     detect: bool = True
+    matched: dict[str, float] | None = None
 
     @property
     def digest(self) -> str:
         """Hash of what decides the result, the version of the code apart."""
-        what = msgspec.json.encode((self.run, settings_digest(self.settings), self.detect))
+        what = msgspec.json.encode((self.run, settings_digest(self.settings), self.detect, self.matched))
         return xxhash.xxh3_64_hexdigest(what)
 
 
@@ -55,12 +60,17 @@ def execute(task: Task, report: Callable[[int, int], None] = lambda done, expect
             cases.setdefault(alert.alert_id, []).append(alert)
 
     host = Replay(task.settings, on_record)
+    panel = None if task.matched is None else Panel(task.matched)
     expected = round(simulation.expected_events)
     groups = _Groups()
     for number, event in enumerate(simulation, 1):
-        host.feed(event.value)
-        watch.see(see(event.value))
-        if number % LOOK_EVENTS == 0:
+        seen = see(event.value)
+        watch.see(seen)
+        if panel is not None:
+            panel.see(seen)
+        if task.detect:
+            host.feed(event.value)
+        if task.detect and number % LOOK_EVENTS == 0:
             groups.look(host)
         if number % PROGRESS_EVENTS == 0:
             report(number, max(expected, number))
@@ -76,6 +86,8 @@ def execute(task: Task, report: Callable[[int, int], None] = lambda done, expect
         one = measure.measure(row, campaign, outcome, cases, truth.end_ms, moves.moved_ms() if moves else None)
         one.divergence = round(cells[campaign.id], 4)
         measured.append(one)
+    row_of = {c.id: run.rows[int(c.id.partition("-")[0]) - 1].id for c in truth.campaigns}
+    matched, usual = ({}, {}) if panel is None else panel.judge(truth, row_of)
     hostile = {account for campaign in truth.campaigns for account in campaign.accounts}
     named = {account for revisions in cases.values() for a in revisions for account in a.accounts.added}
     sent = sum(len(times) for campaign in truth.campaigns for times in campaign.times_ms.values())
@@ -97,9 +109,9 @@ def execute(task: Task, report: Callable[[int, int], None] = lambda done, expect
         hostile_named=len(named & hostile),
         rand=measure.rand_index(truth, score.campaigns, cases),
         groups=groups.found(host, hostile),
-        baselines={},
-        usual={},
-        highest={},
+        baselines=matched,
+        usual=usual,
+        highest={} if panel is None else panel.highest,
         cpu_s=round(time.process_time() - began, 1),
         memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10),
     )

@@ -131,14 +131,16 @@ class Summary(msgspec.Struct):
 def figure(values: Sequence[float]) -> Figure:
     """Summarise values over seeds; infinity is a run in which it never happened."""
     low, high = interval(values)
-    return Figure(*(_finite(v) for v in (median(values), low, high, max(values, default=math.nan))))
+    return Figure(*(finite(v) for v in (median(values), low, high, max(values, default=math.nan))))
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """None for what never happened."""
     return round(value, 3) if math.isfinite(value) else None
 
 
-def _infinite(value: float | None) -> float:
+def infinite(value: float | None) -> float:
+    """Infinity for what never happened."""
     return math.inf if value is None else value
 
 
@@ -148,7 +150,7 @@ def summarise_row(row: Row, runs: Sequence[Result], like: float | None = None) -
     pairs = [(run, found) for run, found in pairs if found]
     first = [found[0] for _, found in pairs]
     every = [m for _, found in pairs for m in found]
-    values = figure([_infinite(m.value) for m in first])
+    values = figure([infinite(m.value) for m in first])
     goal = 2 * like if row.like and like is not None else row.goal
     met, why = _met(goal, values, first)
     precision, recall = [_precision(found) for _, found in pairs], [_recall(found) for _, found in pairs]
@@ -170,7 +172,7 @@ def summarise_row(row: Row, runs: Sequence[Result], like: float | None = None) -
         why=why,
         exchanges=median([float(m.exchanges) for m in first]),
         leaked=figure([float(m.leaked) if m.caught else math.inf for m in first]),
-        delay_min=figure([_infinite(m.delay_min) for m in first]),
+        delay_min=figure([infinite(m.delay_min) for m in first]),
         precision=mean(caught_precision),
         precision_interval=interval(caught_precision, mean),
         recall=mean(recall),
