@@ -13,7 +13,6 @@ from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL, TEMPLATE
 PURPOSE_SHARE = 0.5  # of a token's exchanges: half of them ask for reasoning, or grade
 WORKERS = 3  # accounts that wrap new content in a template, to make it telling
 WORKERS_SHARE = 0.3  # of all that show it: a short phrase is worked with by a few of its many users
-WORK_USES = 3  # uses with new content that make an account a worker
 COMMON_MIN = 2  # one account in common may be a bystander
 # Accounts in common, of the smaller token's accounts: little for two templates with a purpose, since a campaign's
 # variants meet by chance only; much where nothing but work is shared; more still for one text sent as it is and for
@@ -71,10 +70,9 @@ class Families:
             return True
         if shared.kind == SYSTEM:  # an app's users all wrap new content in its system prompt
             return False
-        fresh = [member[3] for member in shared.members.values() if member[3] >= WORK_USES]
         if phrase:
-            return len(fresh) >= PHRASE_WORKERS and sum(fresh) >= PHRASE_WORK * shared.exchanges
-        return len(fresh) >= max(WORKERS, WORKERS_SHARE * len(shared.members))
+            return shared.workers >= PHRASE_WORKERS and shared.work >= PHRASE_WORK * shared.exchanges
+        return shared.workers >= max(WORKERS, WORKERS_SHARE * len(shared.members))
 
     def _alike(self, one: int, two: int, common: int) -> bool:
         """Tell whether two telling tokens with so many accounts in common belong together."""

@@ -41,9 +41,12 @@ def _tokens(state: CampaignsState, family: Family) -> list[SharedToken]:
 
 
 def _grown(state: CampaignsState, family: Family, now: int) -> bool:
-    tokens = _tokens(state, family)
-    exchanges = sum(shared.exchanges for shared in tokens)
-    size = max((len(shared.members) for shared in tokens), default=0)
+    exchanges = size = 0
+    for token in family.tokens:
+        if (shared := state.shared.tokens.get(token)) is not None:
+            exchanges += shared.exchanges
+            if len(shared.members) > size:
+                size = len(shared.members)
     return size >= 2 and (
         exchanges >= family.looked_exchanges * LOOK_GROWTH
         or size >= family.looked_members * LOOK_GROWTH + 1

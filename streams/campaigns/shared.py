@@ -12,6 +12,7 @@ from streams.accounts.features import LAYOUT
 from streams.campaigns.index import HashIndex
 from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL, TEMPLATE
 
+WORK_USES = 3  # uses with new content that make an account a worker
 CONTENTS_MAX = 512  # different contents remembered per token; more is simply "many"
 SIGNAL_KINDS = (("template", TEMPLATE), ("system", SYSTEM), ("head", HEAD), ("tail", TAIL))
 
@@ -24,6 +25,7 @@ class SharedToken:
     __slots__ = (
         "answered", "contents", "degree", "elicit", "elicit_known", "exchanges", "family", "first", "grading",
         "grading_known", "kind", "last", "members", "output", "refused", "regulars", "token", "topics",
+        "work", "workers",
     )  # fmt: skip
 
     def __init__(self, token: int, kind: int, first: int) -> None:
@@ -32,6 +34,8 @@ class SharedToken:
         self.exchanges = self.answered = self.refused = self.output = 0
         self.elicit = self.elicit_known = self.grading = self.grading_known = 0
         self.regulars = 0  # members with two uses or more
+        self.workers = 0  # members that wrapped new content `WORK_USES` times or more ...
+        self.work = 0  # ... and how often they did
         self.topics = [0] * 16
         self.members: dict[int, Member] = {}
         self.contents: set[int] = set()
@@ -68,6 +72,8 @@ class SharedToken:
         ) = state  # fmt: skip
         shared.contents = set(contents)
         shared.members = {member[0]: list(member[1:5]) for member in members}
+        work = [member[4] for member in members if member[4] >= WORK_USES]
+        shared.workers, shared.work = len(work), sum(work)
         return shared
 
 
@@ -187,7 +193,12 @@ class SharedTokens:
                 member[1] = time
             member[2] += 1
             shared.regulars += member[2] == 2
-            member[3] += fresh or len(shared.contents) >= CONTENTS_MAX
+            if fresh or len(shared.contents) >= CONTENTS_MAX:
+                member[3] += 1
+                if member[3] >= WORK_USES:
+                    first = member[3] == WORK_USES
+                    shared.workers += first
+                    shared.work += WORK_USES if first else 1
 
     def expire(self, before_infrastructure: int, before_content: int, before_near: int) -> list[SharedToken]:
         """Drop memberships and tokens unseen since the given times (ms); returns the content tokens that changed."""
@@ -198,7 +209,11 @@ class SharedTokens:
             gone = [row for row, member in shared.members.items() if member[1] < before]
             place = self.content_of if shared.kind >= TEMPLATE else self.infrastructure_of
             for row in gone:
-                shared.regulars -= shared.members.pop(row)[2] >= 2
+                _, _, uses, fresh = shared.members.pop(row)
+                shared.regulars -= uses >= 2
+                if fresh >= WORK_USES:
+                    shared.workers -= 1
+                    shared.work -= fresh
                 place[row].remove(shared.token)
                 if not place[row]:
                     del place[row]

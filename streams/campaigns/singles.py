@@ -7,19 +7,24 @@ import numpy as np
 from streams.campaigns import watches
 from streams.campaigns.evidence import total
 from streams.campaigns.publish import account_case
-from streams.campaigns.state import CampaignsState
-from streams.campaigns.watches import TRIGGER, TRIGGER_WITH
+from streams.campaigns.state import UNWATCHED, CampaignsState
+from streams.campaigns.watches import MATTERS, TRIGGER, TRIGGER_WITH
 from streams.operator import Record
 
 
 def watch(state: CampaignsState, now: int, signals: Any, rows: Any) -> list[Record]:
-    """Follow established accounts that show something new: stolen credentials."""
-    bins = signals["bins"]
-    found = np.flatnonzero(((bins & TRIGGER) != 0) & ((bins & TRIGGER_WITH) != 0)).tolist()
-    if state.watches:
-        found = sorted({*found, *(i for i, row in enumerate(rows.tolist()) if row in state.watches)})
+    """Follow established accounts that show something new: stolen credentials.
+
+    Of the exchanges of watched accounts only those are looked at that change their watch, and all while its evidence
+    is at the threshold.
+    """
+    limit = state.limit
+    bins, levels = signals["bins"], state.watch_levels.of(rows)
+    matters = ((bins & TRIGGER) != 0) & ((bins & TRIGGER_WITH) != 0)
+    matters |= (levels > UNWATCHED) & ((bins & MATTERS) != 0)
+    matters |= levels >= limit
     out: list[Record] = []
-    for i in found:
+    for i in np.flatnonzero(matters).tolist():
         row, bits = int(rows[i]), int(bins[i])
         watched = state.watches.get(row)
         if watched is None:
@@ -27,17 +32,24 @@ def watch(state: CampaignsState, now: int, signals: Any, rows: Any) -> list[Reco
         watched.add(int(signals["time"][i]), bits, state.table.rows[row])
         state.dirty_watches[row] = None
         items = watched.weigh()
-        limit = state.limit
-        if total(items) >= limit:
+        level = total(items)
+        state.watch_levels.set(row, level)
+        if level >= limit:
             out += account_case(state, row, "stolen_credential", items, limit, now)
     return out
+
+
+def forget_watch(state: CampaignsState, row: int) -> None:
+    """End the watch of an account."""
+    if state.watches.pop(row, None) is not None:
+        state.watch_levels.set(row, UNWATCHED)
+        state.dirty_watches[row] = None
 
 
 def forget_watches(state: CampaignsState, now: int) -> None:
     """End watches that have run their time."""
     for row in [row for row, watched in state.watches.items() if now - watched.start > watches.WATCH_MS]:
-        del state.watches[row]
-        state.dirty_watches[row] = None
+        forget_watch(state, row)
 
 
 def look_for_scrapers(state: CampaignsState, now: int) -> list[Record]:

@@ -7,6 +7,7 @@ import msgspec
 
 from streams.campaigns.cases import Case
 from streams.campaigns.cluster_models import ClusterModels
+from streams.campaigns.evidence import total
 from streams.campaigns.families import Family
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import SharedToken, TokenState
@@ -149,6 +150,10 @@ class Snapshot:
                 raise StateError(NO_MARKER.format(stage=op.stage))
             return None
         state.table.restore(chunks)
+        for row, watch in state.watches.items():
+            if row >= len(state.table):
+                raise StateError(f"the campaigns state holds a watch of row {row}, which it has not")
+            state.watch_levels.set(row, total(watch.weigh()))
         state.shared.restore(tokens)
         state.families.restore_rows(telling)
         for case in sorted(cases, key=lambda case: case.number):

@@ -23,6 +23,8 @@ _SHIFT = {name: shift for name, (shift, _) in LAYOUT.items()}
 _NEW = {name: 1 << _SHIFT[name] for name in ("new_network", "new_client", "new_model", "new_country")}
 TRIGGER = np.uint64(_NEW["new_network"])
 TRIGGER_WITH = np.uint64(_NEW["new_client"] | _NEW["new_model"] | _NEW["new_country"])
+# Without any of these bits an exchange changes no watch: all that `Watch.add` reads begins with one of them.
+MATTERS = np.uint64(sum(_NEW.values()) | 1 << _SHIFT["rate_change"] | 1 << _SHIFT["other_network"])
 
 
 class Watch(Struct, array_like=True):
