@@ -8,9 +8,9 @@ import os
 import signal
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -319,6 +319,14 @@ def make_hanging(stage: str, settings: Settings, partition: int) -> Operator:
     return operator
 
 
+def make_failing(stage: str, settings: Settings, partition: int) -> Operator:
+    """Return operators whose first stage has a bug that shows in its first batch."""
+    operator = make_operator(stage, settings, partition)
+    if stage == "accounts":
+        operator.on_batch = lambda batch: [1 // 0]  # type: ignore[method-assign, assignment, return-value, list-item]
+    return operator
+
+
 def make_oversized(stage: str, settings: Settings, partition: int) -> Operator:
     """Return operators whose last stage sends alerts that no broker takes."""
     operator = make_operator(stage, settings, partition)
@@ -337,13 +345,25 @@ def crash_once(path: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def replay(settings: Settings, logs: Mapping[int, Sequence[bytes]], batch_events: int = 700) -> list[Record]:
-    """Run the three stages in this process over the input's partitions; return the alerts in order."""
+class Golden(NamedTuple):
+    """What an undisturbed run gives: the alerts in order, and what its state topics would hold without the markers."""
+
+    alerts: list[Record]
+    state: dict[str, dict[bytes, bytes]]
+
+
+def replay(
+    settings: Settings,
+    logs: Mapping[int, Sequence[bytes]],
+    make: Callable[[str, Settings, int], Operator] = make_operator,
+    batch_events: int = 700,
+) -> Golden:
+    """Run the three stages in this process over the input's partitions."""
     kafka = settings.kafka
     alerts: list[Record] = []
-    accounts = [make_operator("accounts", settings, each) for each in range(kafka.request_partitions)]
-    tokens = [make_operator("tokens", settings, each) for each in range(kafka.sighting_partitions)]
-    campaigns = make_operator("campaigns", settings, 0)
+    accounts = [make("accounts", settings, each) for each in range(kafka.request_partitions)]
+    tokens = [make("tokens", settings, each) for each in range(kafka.sighting_partitions)]
+    campaigns = make("campaigns", settings, 0)
     offsets: dict[tuple[str, int], int] = defaultdict(int)
 
     def deliver(records: Iterable[Record]) -> None:
@@ -365,4 +385,9 @@ def replay(settings: Settings, logs: Mapping[int, Sequence[bytes]], batch_events
                 deliver(accounts[partition].on_batch(Batch(partition, range(start, end), [None] * len(part), part)))
     for operator in accounts:
         deliver(operator.on_end())
-    return alerts
+    state = {}
+    for operator in (*accounts, *tokens, campaigns):
+        checkpoint = operator.checkpoint()
+        snapshots = checkpoint.snapshots if checkpoint else []
+        state[f"{operator.stage}/{operator.partition}"] = {key: value for key, value in snapshots if value is not None}
+    return Golden(alerts, state)

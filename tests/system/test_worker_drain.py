@@ -9,8 +9,7 @@ import pytest
 from confluent_kafka import Producer
 from live import real_worker
 from support import until
-from test_worker_skeleton import expected_alerts
-from workers import WorkerProcess, committed, make_events, produce, read_alerts, read_topic
+from workers import WorkerProcess, committed, expected_alerts, make_events, produce, read_alerts, read_topic
 
 from streams.config import Settings
 from streams.operator import DEAD_LETTERS

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
-from counting import Event, replay
+from counting import Event
 from support import until
 from workers import (
-    Alert,
     AlertCounter,
     WorkerProcess,
+    expected_alerts,
     logs_of,
     make_events,
     produce,
@@ -30,11 +30,6 @@ from streams.runtime.kafka_client import producer_config, reach
 from streams.runtime.topics import create_topics, state_topic, topic_name
 
 pytestmark = pytest.mark.system
-
-
-def expected_alerts(settings: Settings, events: list[Event]) -> set[Alert]:
-    """What the same operators give in one process."""
-    return {(alert.key or b"", alert.value, alert.headers) for alert in replay(settings, logs_of(events))}
 
 
 def drain(settings: Settings, folder: Path, *arguments: str) -> None:
@@ -170,6 +165,18 @@ def test_a_hanging_batch_ends_the_worker(make_settings: Callable[..., Settings],
     assert "accounts: a batch has not been finished" in worker.log()
 
 
+def test_a_bug_in_a_stage_ends_the_worker(make_settings: Callable[..., Settings], tmp_path: Path):
+    """Faust would go on with the next batch; exit 1 with the traceback, and nothing is committed."""
+    settings = make_settings()
+    create_topics(settings)
+    produce(settings, make_events(100))
+    with WorkerProcess(settings, tmp_path, operators="counting:make_failing") as worker:
+        assert 1 == worker.wait(), worker.log()
+    assert "ZeroDivisionError" in worker.log()
+    drain(settings, tmp_path)
+    assert expected_alerts(settings, make_events(100)) == set(read_alerts(settings))
+
+
 def test_output_that_cannot_be_delivered_ends_the_worker(make_settings: Callable[..., Settings], tmp_path: Path):
     """Its input is not committed, so nothing is lost."""
     settings = make_settings()
@@ -198,6 +205,30 @@ def test_a_paused_worker_that_wakes_up_writes_nothing_old(make_settings: Callabl
                     worker.signal(signal.SIGTERM)
             assert 0 == other.wait(), other.log()
             assert paused.wait() in (0, 1), paused.log()
+    drain(settings, tmp_path)
+
+    assert expected_alerts(settings, events) == set(read_alerts(settings))
+
+
+def test_a_broker_that_hangs_ends_the_worker(
+    kafka: LocalBroker, make_settings: Callable[..., Settings], tmp_path: Path
+):
+    """At work: exit 1 once output or a checkpoint waits for too long; started meanwhile: exit 3; then all goes on."""
+    settings = make_settings()
+    create_topics(settings)
+    events = make_events(40_000)
+    produce(settings, events)
+    soon = {"DELIVERY_TIMEOUT_MS": "5000"}
+    with WorkerProcess(settings, tmp_path, operators="breaking:make_operator", environ=soon) as worker:
+        wait_for_alerts(settings, 500)
+        kafka.pause()
+        try:
+            assert 1 == worker.wait(), worker.log()
+            fails(settings, tmp_path, 3, "No Kafka answers at")
+        finally:
+            kafka.resume()
+    assert "cannot be delivered" in worker.log() or "The checkpoint was refused" in worker.log()
+    reach(settings, timeout_s=60)
     drain(settings, tmp_path)
 
     assert expected_alerts(settings, events) == set(read_alerts(settings))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from counting import Event, replay
+from counting import Event
 from support import until
 from workers import (
-    Alert,
     WorkerProcess,
     committed,
+    expected_alerts,
     logs_of,
     make_events,
     produce,
@@ -24,11 +24,6 @@ from streams.config import Settings, State
 from streams.runtime.topics import create_topics
 
 pytestmark = pytest.mark.system
-
-
-def expected_alerts(settings: Settings, events: list[Event]) -> set[Alert]:
-    """What the same operators give in one process."""
-    return {(alert.key or b"", alert.value, alert.headers) for alert in replay(settings, logs_of(events))}
 
 
 def with_crashes(events: list[Event], folder: Path, *positions: int) -> list[Event]:

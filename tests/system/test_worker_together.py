@@ -10,8 +10,17 @@ import msgspec
 import pytest
 from counting import Event
 from support import until
-from test_worker_skeleton import expected_alerts
-from workers import WorkerProcess, logs_of, make_events, produce, read_alerts, read_topic, settled, wait_for_alerts
+from workers import (
+    WorkerProcess,
+    expected_alerts,
+    logs_of,
+    make_events,
+    produce,
+    read_alerts,
+    read_topic,
+    settled,
+    wait_for_alerts,
+)
 
 from streams.config import Settings, Time
 from streams.runtime.faust_app import MAX_POLL_RECORDS, QUEUED_BATCHES

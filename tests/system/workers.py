@@ -11,22 +11,35 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
-from counting import Event
+from counting import Event, replay
 from support import PATIENCE_S, until
 
+from streams.accounts import sightings
 from streams.config import Settings
 from streams.contracts.hashing import partition_of
-from streams.operator import ALERTS
+from streams.operator import ALERTS, MARKER_KEY
 from streams.runtime.checkpoint import committed_reader
 from streams.runtime.kafka_client import producer_config
+from streams.runtime.restore import read_state
 from streams.runtime.shutdown import STOP_DEADLINE_S
-from streams.runtime.topics import topic_name
+from streams.runtime.topics import STAGES, input_partitions, state_topic, topic_name
 from streams.settings import flatten, variable
+from streams.state import unseal
+from streams.tokens import near, table
 
 HERE = Path(__file__).parent
+PATHS = os.environ.get("PYTHONPATH", "").split(os.pathsep)
 EXIT_S = 2.0  # for the interpreter and the kernel, once the worker has ended
 START_MS = 1_700_000_000_000
+
+LOGS = {
+    b"t": table.ROW,
+    b"n": near.ROW,
+    b"si": sightings.ROW,
+    b"sc": sightings.ROW,
+}  # state records that are logs of rows
 
 Alert = tuple[bytes, bytes, tuple[tuple[str, bytes], ...]]  # key, value, headers
 
@@ -35,13 +48,18 @@ class WorkerProcess:
     """One `stillwatch worker` with the counting operators, ended when the context is left."""
 
     def __init__(
-        self, settings: Settings, folder: Path, *arguments: str, operators: str = "counting:make_operator"
+        self,
+        settings: Settings,
+        folder: Path,
+        *arguments: str,
+        operators: str = "counting:make_operator",
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         name = f"worker-{len(list(folder.glob('worker-*.log')))}"
         self.log_path = folder / f"{name}.log"
         program = shutil.which("stillwatch", path=os.path.dirname(sys.executable))
         assert program, "the package is installed"
-        environ = dict(os.environ, PYTHONPATH=str(HERE))
+        environ = {**os.environ, **(environ or {}), "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), *PATHS]))}
         environ |= {variable(key): str(value) for key, value in flatten(settings).items() if value != ""}
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
@@ -120,6 +138,11 @@ def logs_of(events: Iterable[Event], partitions: int = 4) -> dict[int, list[byte
     return logs
 
 
+def expected_alerts(settings: Settings, events: list[Event]) -> set[Alert]:
+    """What the same operators give in one process."""
+    return {(alert.key or b"", alert.value, alert.headers) for alert in replay(settings, logs_of(events)).alerts}
+
+
 def produce(settings: Settings, events: Iterable[Event], **config: Any) -> None:
     """Send events to the requests topic and wait until the broker has them."""
     producer = Producer(producer_config(settings) | config)
@@ -150,6 +173,39 @@ def read_alerts(settings: Settings) -> list[Alert]:
         (message.key(), message.value(), tuple(message.headers() or ()))
         for message in read_topic(settings, topic_name(settings, ALERTS))
     ]
+
+
+def stored(settings: Settings, stages: Sequence[str] = STAGES) -> dict[str, dict[bytes, bytes]]:
+    """What the state topics hold now, by stage and partition; without the markers, which say how far each is."""
+    found = {}
+    for stage in stages:
+        count = input_partitions(settings, stage)
+        consumer = committed_reader(settings, "reader")
+        for partition, records in read_state(consumer, state_topic(settings, stage), range(count)).items():
+            found[f"{stage}/{partition}"] = {key: value for key, value in records.items() if key != MARKER_KEY}
+        consumer.close()
+    return found
+
+
+def contents(records: Mapping[bytes, bytes]) -> dict[bytes, object]:
+    """What state records say, whatever checkpoints they were written by: logs of rows as the rows that count.
+
+    Of the log of tokens the last row of each counts; a first sighting or a near prompt may stand in its log twice.
+    """
+    found: dict[bytes, object] = {}
+    logs: dict[bytes, list[bytes]] = {}
+    for key, value in sorted(records.items()):
+        if key[-12:].isdigit() and key[:-12] in LOGS:
+            logs.setdefault(key[:-12], []).append(unseal(value))
+        else:
+            found[key] = value
+    for prefix, parts in logs.items():
+        rows = np.frombuffer(b"".join(parts), LOGS[prefix])
+        if prefix == b"t":
+            _, last = np.unique(rows["token"][::-1], return_index=True)
+            rows = rows[rows.size - 1 - last]
+        found[prefix] = np.unique(rows).tobytes()
+    return found
 
 
 class AlertCounter:
