@@ -38,16 +38,16 @@ class Chunk:
         "value",
     )
 
-    def __init__(self, records: list[Any]) -> None:
+    def __init__(self, tp: Any, records: list[Any]) -> None:
         last = records[-1]
         self.batch = Batch(
-            last.partition,
+            tp.partition,
             [record.offset for record in records],
             [record.key for record in records],
             [record.value for record in records],
         )
-        self.topic = last.topic
-        self.partition = last.partition
+        self.topic = tp.topic
+        self.partition = tp.partition
         self.offset = last.offset
         self.timestamp = last.timestamp
         self.timestamp_type = last.timestamp_type
@@ -65,14 +65,14 @@ def batch_scheduler(max_events: int) -> type[DefaultSchedulingStrategy]:
     class BatchScheduler(DefaultSchedulingStrategy):
         @classmethod
         def map_from_records(cls, records: Mapping[Any, list[Any]]) -> Any:
-            chunks = {tp: _chunks(found, max_events) for tp, found in records.items()}
+            chunks = {tp: _chunks(tp, found, max_events) for tp, found in records.items()}
             return super().map_from_records(chunks)
 
     return BatchScheduler
 
 
-def _chunks(records: list[Any], max_events: int) -> list[Any]:
-    return [Chunk(records[start : start + max_events]) for start in range(0, len(records), max_events)]
+def _chunks(tp: Any, records: list[Any], max_events: int) -> list[Any]:
+    return [Chunk(tp, records[start : start + max_events]) for start in range(0, len(records), max_events)]
 
 
 class BatchSchema(Schema[Any, Any]):

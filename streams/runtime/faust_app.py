@@ -13,7 +13,7 @@ from streams.runtime.batches import BatchSchema, batch_scheduler
 from streams.runtime.kafka_client import sasl_password
 from streams.runtime.transport import Hooks, Transport
 
-QUEUED_BATCHES = 16  # per stage: what a rebalance throws away and reads again
+QUEUED_BATCHES = 8  # per stage: what a rebalance throws away and reads again
 MAX_POLL_RECORDS = 5_000  # bounds the records in memory; measured: no gain beyond
 DAY_S = 86_400.0
 NEVER_S = 10 * 365 * 86_400.0

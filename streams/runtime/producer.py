@@ -61,7 +61,7 @@ class Outputs:
         self._producer = Producer(
             producer_config(settings, self._on_error)
             | {
-                "compression.type": "lz4",
+                "compression.type": "none",  # packed records are mostly hashes: lz4 saves a third for 1.5 us an event
                 "queue.buffering.max.messages": 4 * HIGH_WATER_RECORDS,
                 "queue.buffering.max.kbytes": QUEUE_KBYTES,
                 "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,

@@ -25,8 +25,19 @@ from streams.runtime.transport import Consumer
 
 DELIVERY_DEADLINE_S = 60.0  # longer than the producer's own limit, which ends the process with a better message
 REVOKE_SHARE = 0.6  # of the session timeout: without heartbeats, the broker waits no longer for us
+CAPTURE_SHARE = 0.01  # of the time: at full speed a snapshot costs as much as an event, and most accounts are busy
+CAPTURE_SHARE_BEHIND = 0.1  # while changes are left over, which a crash would have to repeat from farther and farther
+LONGEST_PAUSE_S = 10.0  # a crash repeats at most so much input at full speed: well within a minute's restart
 
 log = structlog.get_logger("stillwatch.stage")
+
+
+def pause_s(capture_s: float, more: bool) -> float:
+    """Return how long to work on after a checkpoint that held processing up for ``capture_s``.
+
+    ``more`` says that it had to leave changes for the next one.
+    """
+    return min(capture_s / (CAPTURE_SHARE_BEHIND if more else CAPTURE_SHARE), LONGEST_PAUSE_S)
 
 
 class Stage:
@@ -62,6 +73,7 @@ class Stage:
         # one thread: a write that outlives its waiter is still before the next one
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{stage}-state")
         self._checkpointing = asyncio.Lock()
+        self._due = 0.0  # monotonic: no checkpoint by the timer before
         self._assignments = 0
         self.before_fetch: Callable[[Stage], None] | None = None  # may hold partitions back
         self.app.on_rebalance_complete.connect(self._on_assigned)
@@ -106,7 +118,7 @@ class Stage:
     # Checkpoints
 
     async def _on_timer(self, *_: Any) -> None:
-        if self.stats.ready and not self._checkpointing.locked():
+        if self.stats.ready and not self._checkpointing.locked() and time.monotonic() >= self._due:
             await self.checkpoint()
 
     async def checkpoint(self, complete: bool = False) -> None:
@@ -123,6 +135,7 @@ class Stage:
                 if capture is None:
                     return
                 self.stats.checkpoint_capture_s = time.perf_counter() - started
+                self._due = time.monotonic() + pause_s(self.stats.checkpoint_capture_s, capture.more)
                 metadata = group_metadata(self.group, generation, member, self._instance)
                 await self._outputs.settle()
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._write, capture, metadata, started)

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
+from aiokafka.consumer import fetcher
 from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -20,6 +21,16 @@ FETCH_MIN_BYTES = 65_536
 FETCH_MAX_WAIT_MS = 50
 IDLE_POLL_S = 0.25  # Faust has 1.0; a seek waits for the poll under way
 HELD_POLL_S = 0.1  # a poll that leaves partitions out cannot see that they are let go
+
+
+class PlainRecords(fetcher.PartitionRecords):
+    """aiokafka's reader of what was fetched, without making a second object of every record: 0.5 us each."""
+
+    def _consumer_record(self, tp: Any, record: Any) -> Any:
+        return record
+
+
+fetcher.PartitionRecords = PlainRecords  # its fetcher takes no other way
 
 
 class Hooks(Protocol):

@@ -15,11 +15,9 @@ from streams.runtime.transport import Consumer
 ONE, TWO = TP("in", 0), TP("in", 1)
 
 
-def record(offset: int, partition: int = 0) -> Any:
-    """A record as aiokafka hands it out."""
-    return SimpleNamespace(
-        topic="in", partition=partition, offset=offset, key=b"k", value=b"%d" % offset, timestamp=1, timestamp_type=0
-    )
+def record(offset: int) -> Any:
+    """A record as aiokafka's decoder makes it."""
+    return SimpleNamespace(offset=offset, key=b"k", value=b"%d" % offset, timestamp=1, timestamp_type=0)
 
 
 class FakeConsumer(Consumer):
@@ -54,7 +52,7 @@ class FakeConsumer(Consumer):
 
 def test_a_chunk_has_what_faust_reads_of_a_record():
     """Offsets, keys and values in order; its own offset is the last one's."""
-    chunk = Chunk([record(3), record(4), record(7)])
+    chunk = Chunk(ONE, [record(3), record(4), record(7)])
 
     assert Batch(0, [3, 4, 7], [b"k"] * 3, [b"3", b"4", b"7"]) == chunk.batch
     assert (7, "in", 0) == (chunk.offset, chunk.topic, chunk.partition)
@@ -62,7 +60,7 @@ def test_a_chunk_has_what_faust_reads_of_a_record():
 
 def test_chunks_take_turns_and_keep_the_order_of_their_partition():
     """Round robin over partitions; none has more than the given number of records."""
-    records = {ONE: [record(offset) for offset in range(5)], TWO: [record(9, 1)]}
+    records = {ONE: [record(offset) for offset in range(5)], TWO: [record(9)]}
 
     chunks = [(tp, list(chunk.batch.offsets)) for tp, chunk in batch_scheduler(2)().iterate(records)]
 

@@ -14,8 +14,12 @@ import aiokafka
 import faust
 import mode
 import pytest
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.subscription_state import Assignment, SubscriptionState, TopicPartitionState
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers import aiokafka as driver
@@ -24,6 +28,7 @@ from faust.types import TP, ConsumerMessage
 
 from streams.config import Settings
 from streams.runtime.faust_app import faust_app
+from streams.runtime.transport import PlainRecords
 
 PINNED = {"faust-streaming": "0.15.", "aiokafka": "0.14.", "confluent-kafka": "2.16.", "mode-streaming": "0.7."}
 
@@ -38,6 +43,7 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (driver.Consumer, "highwaters", ["self", "partitions"]),
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer", ["self", "transport"]),
     (driver.AIOKafkaConsumerThread, "_ensure_consumer", ["self"]),
+    (fetcher.PartitionRecords, "_consumer_record", ["self", "tp", "record"]),
     (driver.Transport, "__init__", ["self", "args", "kwargs"]),
     (DefaultSchedulingStrategy, "map_from_records", ["records"]),
     (faust.App, "_create_directories", ["self"]),
@@ -79,6 +85,23 @@ def test_a_consumer_thread_is_told_its_wait_and_isolation_before_it_starts():
     assert "fetch_min_bytes=self._fetch_min_bytes" in source
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in source
     assert "isolation_level=self._isolation_level" in source
+
+
+def test_records_come_as_they_are_decoded():
+    """The fetcher makes our reader, which skips what lies before the position as its base does."""
+    builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 10_000)
+    for offset in range(3):
+        builder.append(offset, 1_000 + offset, b"k", b"%d" % offset, [])
+    records = MemoryRecords(bytes(builder.build()))
+
+    found = PlainRecords(TopicPartition("t", 0), records, None, 1, None, None, True, fetcher.READ_COMMITTED)
+
+    assert [(1, b"k", b"1", 1_001, 0), (2, b"k", b"2", 1_002, 0)] == [
+        (each.offset, each.key, each.value, each.timestamp, each.timestamp_type) for each in found
+    ]
+    assert 3 == found.next_fetch_offset
+    assert PlainRecords is fetcher.PartitionRecords
+    assert "partition_records = PartitionRecords(" in inspect.getsource(fetcher.Fetcher._proc_fetch_request)
 
 
 def test_positions_are_where_they_are_read():
