@@ -3,7 +3,7 @@
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +58,15 @@ def replayed(path: Path, settings: Settings) -> tuple[list[Alert], Summary]:
 class Feed:
     """One producer that sends lines to the requests topic in order, keyed by account."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, key: Callable[[bytes], bytes] = key_of) -> None:
         self._topic = settings.kafka.requests_topic
-        self._producer = Producer(producer_config(settings))
+        self._key = key
+        self._producer = Producer(producer_config(settings) | {"log_level": 0})
 
     def send(self, lines: Sequence[bytes]) -> None:
         """Send these and wait until the broker has them."""
         for line in lines:
-            self._producer.produce(self._topic, line, key_of(line))
+            self._producer.produce(self._topic, line, self._key(line))
             self._producer.poll(0)
         assert 0 == self._producer.flush(60)
 
