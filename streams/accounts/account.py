@@ -1,6 +1,6 @@
 """River models of one account, from its 8th exchange on; its plain counters are in `streams.accounts.table`."""
 
-from math import log2, sqrt
+from math import log2, nan, sqrt
 from typing import Any
 
 from river import drift, stats
@@ -23,11 +23,6 @@ ACCOUNT_MODELS = {
 }
 
 
-def _deviations(distance: float, variance: float) -> int:
-    deviation = sqrt(variance) if variance > SURPRISE_SD_FLOOR**2 else SURPRISE_SD_FLOOR
-    return min(SURPRISE_MAX, int(distance / deviation))
-
-
 class AccountModels:
     """River statistics and a change detector of one account (2 KB, 20 us to make)."""
 
@@ -39,28 +34,38 @@ class AccountModels:
         self.size_mean: Any = stats.EWMean(FADING)
         self.size_var: Any = stats.EWVar(FADING)
         self.input_median: Any = stats.Quantile(0.5)
-        # in doublings of the gap: a lasting change by 2 doublings is told after about 10 exchanges
-        self.rate_change: Any = drift.PageHinkley(min_instances=16, delta=0.5, threshold=15.0)
+        # in doublings of the mean gap of eight exchanges: a lasting change by 3 doublings is told after 8 to 16
+        self.rate_change: Any = drift.PageHinkley(min_instances=2, delta=0.5, threshold=1.875)
 
-    def score_learn(self, gap_s: float, output_tokens: int, input_tokens: int) -> int:
-        """Score an exchange against the account's own past, learn it, and return the surprise bits in place."""
-        gap, size, input_ = log2(gap_s + 0.25), log2(output_tokens + 1.0), log2(input_tokens + 1.0)
-        bits = 0
-        if (below := self.gap_mean.get() - gap) > 0.0:
-            bits = _deviations(below, self.gap_var.get()) << 28
-        if (above := size - self.size_mean.get()) > 0.0:
-            bits |= _deviations(above, self.size_var.get()) << 31
-        median = self.input_median.get()
-        if median is not None and input_ - median >= 2.0:
-            bits |= min(3, int((input_ - median) / 2.0)) << 34
-        self.gap_mean.update(gap)
-        self.gap_var.update(gap)
-        self.size_mean.update(size)
-        self.size_var.update(size)
-        self.input_median.update(input_)
+    def learn(self, gaps_ms: list[int], output_tokens: list[int], input_tokens: list[int]) -> bool:
+        """Learn some exchanges in order; tell whether they have changed the account's rate."""
+        gaps = [log2(gap_ms / 1000.0 + 0.25) for gap_ms in gaps_ms]
+        mean, variance = self.gap_mean.update, self.gap_var.update
+        for gap in gaps:
+            mean(gap)
+            variance(gap)
+        mean, variance = self.size_mean.update, self.size_var.update
+        for tokens in output_tokens:
+            size = log2(tokens + 1.0)
+            mean(size)
+            variance(size)
+        median = self.input_median.update
+        for tokens in input_tokens:
+            median(log2(tokens + 1.0))
         change = self.rate_change
-        change.update(gap)
-        return bits | 1 << 36 if change.drift_detected else bits
+        change.update(sum(gaps) / len(gaps))
+        told: bool = change.drift_detected
+        return told
+
+    def stated(self) -> tuple[float, float, float, float, float]:
+        """Mean and deviation of gap and size, and median input, in doublings; NaN for what is not known yet."""
+        median = self.input_median.get()
+        if median is None:
+            return nan, nan, nan, nan, nan
+        return (
+            self.gap_mean.get(), max(SURPRISE_SD_FLOOR, sqrt(self.gap_var.get())),
+            self.size_mean.get(), max(SURPRISE_SD_FLOOR, sqrt(self.size_var.get())), median,
+        )  # fmt: skip
 
     def dump(self) -> list[Dump]:
         """Plain numbers of every model, in the order of `ACCOUNT_MODELS`."""

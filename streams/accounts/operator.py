@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from streams.accounts.account import AccountModels
 from streams.accounts.clock import PartitionClock
 from streams.accounts.columns import NO_EVENTS, Events, Reader
 from streams.accounts.dead_letters import dead_letter
@@ -22,7 +21,8 @@ from streams.errors import StateError
 from streams.operator import MARKER_KEY, Batch, Checkpoint, Record
 from streams.state import NO_MARKER, distrust, pack, seal, unpack, unseal
 
-AccountState = tuple[bytes, bytes, str, list[Any] | None]  # row, ids of its last events, plan, models
+# row, ids of its last events, plan, and from its 8th event on models with the events that wait for them
+AccountState = tuple[bytes, bytes, str, tuple[list[Any], bytes] | None]
 
 
 class Marker(msgspec.Struct, array_like=True):
@@ -50,8 +50,7 @@ class AccountsOperator:
         self._clock = PartitionClock(settings.time)
         self._durable = durable
         self._reader = Reader(self._limits.max_event_bytes)
-        self._table = AccountTable(settings.accounts.dedupe_events)
-        self._models: dict[int, AccountModels] = {}  # by row
+        self._table = AccountTable(settings.accounts.dedupe_events, settings.accounts.river_from_event)
         self._plans: dict[int, str] = {0: ""}  # names by token
         half = self._limits.first_sightings_max_bytes // 4
         self._memories = {
@@ -176,12 +175,12 @@ class AccountsOperator:
         kept = np.flatnonzero(taken["outcome"] == ACCEPTED)
         misrouted = int(table.rows["misrouted"][at[kept]].sum())
         self._introduce(events, at, time, taken)
-        learnt = self._learn(events, at, taken)
+        table.habits.learn(at, events.rows, taken)
         for n, keys in (
             (kept.size, (("events", "accepted"),)),
             (int(np.count_nonzero(taken["outcome"] == DUPLICATE)), (("events", "duplicate"),)),
             (misrouted, (("events", "misrouted"), ("misrouted", "partition"))),
-            (int(np.count_nonzero(learnt >> np.uint64(36) & np.uint64(1))), (("drift", "page_hinkley"),)),
+            (int(np.count_nonzero(taken["bits"] >> np.uint64(36) & np.uint64(1))), (("drift", "page_hinkley"),)),
         ):
             if n:
                 for key in keys:
@@ -204,30 +203,6 @@ class AccountsOperator:
                 Introduction(int(events.offset[i]), int(time[i]), *who, org, known, created, mail)
             )
 
-    def _learn(self, events: Events, at: Any, taken: Any) -> Any:
-        """Learn by River from an account's 8th exchange on; return the bits that need the account's past."""
-        bits = taken["bits"]
-        models = self._models
-        old, fresh = taken["count"] >= self._limits.river_from_event, taken["fresh"] == 1
-        where = np.flatnonzero(old | fresh)
-        columns_ = (column[where].tolist() for column in (at, fresh, old, taken["gap_ms"]))
-        output, input_ = (events.rows[name][where].tolist() for name in ("output", "input"))
-        surprises = []
-        for row, begins, learns, gap_ms, out, in_ in zip(*columns_, output, input_, strict=True):
-            surprise = 0
-            if begins:
-                models.pop(row, None)
-            if learns:
-                model = models.get(row)
-                if model is None:
-                    models[row] = AccountModels()
-                elif gap_ms >= 0:
-                    surprise = model.score_learn(gap_ms / 1000.0, out, in_)
-            surprises.append(surprise)
-        bits[where] |= np.array(surprises, np.uint64)
-        bits[old] |= np.uint64(1 << 41)
-        return bits
-
     def _sweep(self) -> None:
         """Forget accounts unseen for their lifetime; an account that comes back is new whether or not it was swept."""
         watermark = self._clock.watermark
@@ -237,7 +212,6 @@ class AccountsOperator:
         gone = self._table.unseen_since(watermark - self._limits.ttl_ms - self._settings.time.far_ahead_ms)
         for row in gone:
             self._dirty.pop(row, None)
-            self._models.pop(row, None)
         names = self._table.remove(gone)
         if self._durable:
             self._gone += names
@@ -251,14 +225,13 @@ class AccountsOperator:
             return None
         self._captured = self._next_offset
         rows = list(self._dirty)[:max_keys]
-        table, models, plans = self._table, self._models, self._plans
+        table, plans = self._table, self._plans
         snapshots: list[tuple[bytes, bytes | None]] = [
             (b"a" + name.encode(), None) for name in self._gone if not table.knows(name)
         ]
         self._gone = []
         for row in rows:
-            model = models.get(row)
-            state = (*table.dump(row), plans[int(table.rows["plan"][row])], model.dump() if model else None)
+            state = (*table.dump(row), plans[int(table.rows["plan"][row])], table.habits.dump(row))
             snapshots.append((b"a" + (table.names[row] or "").encode(), pack(state)))
             del self._dirty[row]
         table.dirty_at[rows] = -1
@@ -315,12 +288,12 @@ class AccountsOperator:
         return marker.offset
 
     def _load(self, name: str, state: "AccountState") -> None:
-        row_bytes, ids_bytes, plan, dumps = state
+        row_bytes, ids_bytes, plan, habits = state
         row = self._table.load(name, row_bytes, ids_bytes)
         if plan:
             self._plans[int(self._table.rows["plan"][row])] = plan
-        if dumps is not None:
-            self._models[row] = AccountModels.load(dumps)
+        if habits is not None:
+            self._table.habits.load(row, *habits)
 
     def gauges(self) -> dict[tuple[str, ...], float]:
         """Watermark, and what is held."""

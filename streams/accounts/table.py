@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from streams.accounts.columns import Events
+from streams.accounts.habits import Habits
 from streams.contracts.hashing import hash64
 from streams.errors import StateError
 
@@ -71,7 +72,7 @@ def _other(usual: Any, value: Any) -> bool:
     for j in range(PLACES):
         most = max(most, usual.visits[j])
         if usual.values[j] == value:
-            here = usual.visits[j]
+            here = max(here, usual.visits[j])
     return here < min(most, USUAL_VISITS)
 
 
@@ -88,8 +89,8 @@ def _take(
             out.fresh = 1
             n = 0
             row.org, row.mail, row.created_at, row.plan = 0, 0, 0, 0
-            row.network.visits[:] = 0
-            row.client.visits[:] = 0
+            row.network.visits[:], row.network.values[:] = 0, 0
+            row.client.visits[:], row.client.values[:] = 0, 0
             row.last_time, row.applied = 0, -1
         elif offset[i] <= row.applied:
             continue
@@ -178,9 +179,10 @@ def _index(keys: Any, rows: Any, hashes: Any, added: Any) -> None:
 class AccountTable:
     """Rows of accounts by name. A row that is let go is used again."""
 
-    def __init__(self, ring: int) -> None:
-        """``ring`` event ids of each account are remembered."""
+    def __init__(self, ring: int, river_from_event: int) -> None:
+        """``ring`` event ids of each account are remembered; it has River models from so many events on."""
         self._ring = ring
+        self.habits = Habits(river_from_event)
         self._index_keys = np.zeros(START_SLOTS, np.uint64)  # hashes of accounts, 0: free
         self._index_rows = np.zeros(START_SLOTS, np.int32)
         self.names: list[str | None] = []
@@ -201,7 +203,7 @@ class AccountTable:
     def nbytes(self) -> int:
         """Size of the columns in bytes, without names."""
         columns = (self.hashes, self.rows, self.dirty_at, self._few, self._many, self._many_at, self._free_many)
-        return sum(column.nbytes for column in columns)
+        return sum(column.nbytes for column in columns) + self.habits.nbytes
 
     def find(self, events: Events) -> tuple[Any, list[int]]:
         """Rows of the accounts of events; those not yet known get one, and are returned as well."""
@@ -249,6 +251,7 @@ class AccountTable:
         fresh = np.zeros(more, ROW)
         fresh["applied"] = -1
         self.rows = np.concatenate([self.rows, fresh])
+        self.habits.grow(more)
         self.dirty_at = np.concatenate([self.dirty_at, np.full(more, -1)])
         self._few = np.concatenate([self._few, np.zeros((more, self._few.shape[1]), np.uint32)])
         self._many_at = np.concatenate([self._many_at, np.full(more, -1, np.int32)])
@@ -287,6 +290,7 @@ class AccountTable:
         self.rows["applied"][rows], self.dirty_at[rows] = -1, -1
         for row in rows:
             self.names[row] = None
+            self.habits.remove(row)
             if self._many_at[row] >= 0:
                 self._free_many[self._top] = self._many_at[row]
                 self._top += 1
