@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from streams.commands.options import CONFIG, JSON, echo_json, echo_table
+from streams.config import Settings
 from streams.settings import load
 
 if TYPE_CHECKING:
     from streams.evaluate.results import Result
-    from streams.evaluate.rows import Run
+    from streams.evaluate.rows import Row
     from streams.evaluate.run import Task
     from streams.evaluate.summary import Summary
 
@@ -27,11 +28,13 @@ class Mode(NamedTuple):
     month_seeds: str
     calibration_seeds: str
     calibration_month_seeds: str
+    baseline_seeds: int  # of those above, the first: the other methods cost as much as the detector
+    baseline_month_seeds: int
 
 
-QUICK = Mode(2_000, "1", "", "101-104", "")
-FULL = Mode(20_000, "20000-20019", "20000-20007", "101-108", "101-102")
-HOURS = 7.0  # of benign runs; rows.toml has those of the others
+QUICK = Mode(2_000, "1", "", "101-104", "", 1_000, 0)
+FULL = Mode(20_000, "20000-20019", "20000-20007", "101-108", "101-102", 8, 2)
+HOURS = 6.0  # of benign runs; rows.toml has those of the others
 MONTH_ACCOUNTS, MONTH_H = 1_000, 720.0  # all kinds at once; 8 such runs are 30 million exchanges
 
 
@@ -71,7 +74,7 @@ def _numbers(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
 @click.option("--month-seeds", metavar="SEEDS", callback=_asked_seeds, help="Of 30 benign days.  [default: none, or 8]")
 @click.option("--contamination", callback=_numbers, metavar="SHARES", help="Run the rows at each share, as 0.1,0.01.")
 @click.option("--accounts", type=click.IntRange(200), help="Benign accounts.  [default: 2000, or 20000]")
-@click.option("--hours", type=click.FloatRange(0, min_open=True), help="Event time of each run.  [default: 7]")
+@click.option("--hours", type=click.FloatRange(0, min_open=True), help="Event time of each run.  [default: 6]")
 @click.option("--no-baselines", is_flag=True, help="Leave the other methods out.")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the report; runs are kept.")
@@ -86,15 +89,14 @@ def evaluate(config_path: Path | None, as_json: bool, out: Path | None, listing:
     stillwatch evaluate --shapes D1,D5 --seeds 1-5 --out mine  # while working on the detector
     stillwatch evaluate --full --out report                    # reporting seeds, hours; goes on where it broke off
 
-    The folder gets report.md, report.json, plots, and a line per run in runs.jsonl. Delete the folder after a change
-    of the code: runs that are there are not done again.
+    The folder gets report.md, report.json, plots, and a line per run in runs.jsonl. Runs that are there are not done
+    again, unless the code has changed.
     """
     import tempfile
 
     from streams.evaluate import report
     from streams.evaluate.compare import thresholds
     from streams.evaluate.rows import choose, table, with_contamination
-    from streams.evaluate.run import Task
 
     if listing:
         echo_table(
@@ -110,7 +112,7 @@ def evaluate(config_path: Path | None, as_json: bool, out: Path | None, listing:
         matched = None
         if not options["no_baselines"]:
             matched = thresholds(_measure(_calibration(settings, options), folder, options["jobs"], as_json))
-        tasks = [Task(run, settings, matched=matched) for run in _runs(rows, options)]
+        tasks = _tasks(rows, settings, options, matched)
         results = _measure(tasks, folder, options["jobs"], as_json)
         found = report.summarise(results, rows, settings.campaigns.false_cases_per_day, matched)
         report.write(found, folder)
@@ -122,25 +124,29 @@ def evaluate(config_path: Path | None, as_json: bool, out: Path | None, listing:
             click.echo(f"\nwritten to {out / 'report.md'}")
 
 
-def _calibration(settings: Any, options: dict[str, Any]) -> "list[Task]":
+def _calibration(settings: Settings, options: dict[str, Any]) -> "list[Task]":
     """Benign runs on tuning seeds, for the thresholds of the baselines."""
     from streams.evaluate.rows import benign_runs
-    from streams.evaluate.run import Task
+    from streams.evaluate.run import Task, code_digest
 
     mode = _mode(options)
     accounts = options["accounts"] or mode.accounts
     found = benign_runs(_seeds(mode.calibration_seeds), accounts, options["hours"] or HOURS, "thresholds")
     months = _seeds(mode.calibration_month_seeds)
     found += benign_runs(months, min(accounts, MONTH_ACCOUNTS), MONTH_H, "thresholds-month")
-    return [Task(run, settings, detect=False, matched={}) for run in found]
+    return [Task(run, settings, code_digest(), detect=False, matched={}) for run in found]
 
 
 def _mode(options: dict[str, Any]) -> Mode:
     return FULL if options["mode"] == "full" else QUICK
 
 
-def _runs(rows: Any, options: dict[str, Any]) -> "list[Run]":
+def _tasks(
+    rows: "tuple[Row, ...]", settings: Settings, options: dict[str, Any], matched: dict[str, float] | None
+) -> "list[Task]":
+    """All runs; the other methods go along on the first seeds."""
     from streams.evaluate.rows import benign_runs, runs
+    from streams.evaluate.run import Task, code_digest
 
     mode = _mode(options)
     asked, month = options["seeds"], options["month_seeds"]
@@ -150,7 +156,11 @@ def _runs(rows: Any, options: dict[str, Any]) -> "list[Run]":
     found = runs(rows, seeds, accounts, options["hours"])
     if not rows and seeds:
         found = benign_runs(seeds, accounts, options["hours"] or HOURS)
-    return found + benign_runs(month, min(accounts, MONTH_ACCOUNTS), MONTH_H, "month")
+    months = benign_runs(month, min(accounts, MONTH_ACCOUNTS), MONTH_H, "month")
+    compared, compared_months = seeds[: mode.baseline_seeds], month[: mode.baseline_month_seeds]
+    return [Task(run, settings, code_digest(), matched=matched if run.seed in compared else None) for run in found] + [
+        Task(run, settings, code_digest(), matched=matched if run.seed in compared_months else None) for run in months
+    ]
 
 
 def _measure(tasks: "list[Task]", folder: Path, jobs: int, quiet: bool) -> "list[Result]":

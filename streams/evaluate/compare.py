@@ -1,5 +1,6 @@
 """The baselines over all runs, beside the detector."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from streams.evaluate.baselines import METHODS
@@ -24,14 +25,18 @@ def thresholds(benign: Sequence[Result]) -> dict[str, float]:
 def summarise_methods(
     runs: Sequence[Result], rows: Sequence[RowSummary], matched: Mapping[str, float]
 ) -> list[BaselineSummary]:
-    """Bring each method together over all runs, and put its leak into each row."""
+    """Bring each method together over the runs that it took part in, and put its leak into each row."""
+    runs = [run for run in runs if run.baselines]
     exposure = max(sum(same[0].benign_exchanges for same in backgrounds(runs)), 1) / PER_EXCHANGES
     found = []
     for entry in METHODS:
         for row in rows:
             at_matched, at_usual = (_leak([by[entry.name] for by in _of(runs, kind)], row.id) for kind in KINDS)
-            ours = infinite(row.leaked.median)
-            row.baselines[entry.name] = BaselineRow(finite(at_matched), finite(at_usual), ours <= at_matched)
+            ours = [next((m for m in run.measured if m.row == row.id), None) for run in runs]
+            leak = median([float(m.leaked) if m.caught else math.inf for m in ours if m is not None])
+            row.baselines[entry.name] = BaselineRow(
+                finite(leak), finite(at_matched), finite(at_usual), leak <= at_matched
+            )
         false = [
             sum(_false([by[entry.name] for by in _of(same, kind)]) for same in backgrounds(runs)) for kind in KINDS
         ]

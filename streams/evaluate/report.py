@@ -230,7 +230,7 @@ def _baselines(found: summary.Summary) -> list[str]:
     columns = ("row", "stillwatch", *(base.name for base in found.baselines))
     lines = []
     for row in found.rows:
-        cells = [f"{_n(row.leaked.median)}"]
+        cells = [_n(next(iter(row.baselines.values())).ours)] if row.baselines else [""]
         for base in found.baselines:
             one = row.baselines.get(base.name)
             mark = "" if one is None or one.beaten else " **earlier**"

@@ -74,7 +74,7 @@ class Result(msgspec.Struct):
     """One run."""
 
     key: str
-    digest: str  # of plan, settings and baselines' thresholds
+    digest: str  # of code, plan, settings and baselines' thresholds
     name: str
     seed: int
     split: str

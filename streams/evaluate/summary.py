@@ -60,11 +60,12 @@ class RowSummary(msgspec.Struct):
 
 
 class BaselineRow(msgspec.Struct, frozen=True):
-    """A baseline on a row, at its matched and its usual threshold: median leak, None if most seeds never caught it."""
+    """Median leak on a row of the detector and of a baseline, on the same seeds; None if most never caught it."""
 
+    ours: float | None
     matched: float | None
     usual: float | None
-    beaten: bool  # the product's median is no higher, or neither catches
+    beaten: bool  # ours is no higher than matched, or neither catches
 
 
 class KindSummary(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """Do many runs in processes of their own, and keep what is done: a run that broke off goes on where it was."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -82,9 +83,10 @@ def _in_process(
     command = [sys.executable, "-m", "streams.evaluate.run"]
     last = b""
     pipe = subprocess.PIPE
+    environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     with (
         tempfile.TemporaryFile() as errors,
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors) as process,  # noqa: S603
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, env=environment) as process,  # noqa: S603
     ):
         if process.stdin is not None:
             process.stdin.write(msgspec.json.encode(task))
