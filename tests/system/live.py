@@ -1,6 +1,5 @@
 """Simulated traffic through the real stages: as a file, as the answer of one process, and on a topic."""
 
-import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
+from support import until
 from workers import Alert, WorkerProcess
 
 from streams.config import Settings
@@ -110,11 +110,8 @@ def metric(worker: WorkerProcess, name: str, **labels: str) -> float:
 
 def url(worker: WorkerProcess) -> str:
     """Where a worker serves its metrics and probes; waits until it says so."""
-    deadline = time.monotonic() + 30
-    while "metrics and probes: " not in worker.log():
-        assert worker.process.poll() is None, worker.log()
-        assert time.monotonic() < deadline, worker.log()
-        time.sleep(0.02)
+    assert until(lambda: "metrics and probes: " in worker.log() or worker.process.poll() is not None), worker.log()
+    assert worker.process.poll() is None, worker.log()
     return worker.log().partition("metrics and probes: ")[2].split()[0]
 
 

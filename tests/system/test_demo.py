@@ -20,7 +20,7 @@ import msgspec
 import psutil
 import pytest
 from confluent_kafka.admin import AdminClient
-from support import until
+from support import PATIENCE_S, until
 
 pytestmark = pytest.mark.system
 
@@ -50,12 +50,12 @@ def demo(log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
-        psutil.wait_procs(children, timeout=10)
+        psutil.wait_procs(children, timeout=PATIENCE_S)
 
 
 def started(process: subprocess.Popen[bytes], log: Path) -> list[psutil.Process]:
     """What a demo has started, once its traffic flows: broker, worker and their watchers."""
-    assert until(lambda: "traffic flows" in log.read_text() or process.poll() is not None, 120), log.read_text()
+    assert until(lambda: "traffic flows" in log.read_text() or process.poll() is not None), log.read_text()
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 2, log.read_text()
     return children
@@ -63,7 +63,7 @@ def started(process: subprocess.Popen[bytes], log: Path) -> list[psutil.Process]
 
 def all_gone(processes: list[psutil.Process]) -> bool:
     """None of them runs any more."""
-    return until(lambda: not any(each.is_running() for each in processes), 20)
+    return until(lambda: not any(each.is_running() for each in processes))
 
 
 @pytest.mark.slow
@@ -102,7 +102,7 @@ def test_demo_on_a_given_cluster_leaves_nothing_on_it(kafka, tmp_path):
 
     with demo(tmp_path / "log", "--bootstrap", kafka.bootstrap, "--traffic-s", "20") as process:
         children = started(process, tmp_path / "log")
-        code = process.wait(300)
+        code = process.wait(2 * PATIENCE_S)
     said = (tmp_path / "log").read_text()
 
     seed = re.match(r"stillwatch demo, seed (\d+)\n", said)
@@ -138,13 +138,13 @@ def test_demo_shows_a_screen_and_stops_everything_on_ctrl_c(tmp_path):
 
     try:
         for part in (b"times as fast as the clock", b"alerts as a consumer sees them", b"-fixed_prompt"):
-            assert until(lambda part=part: drawn(part), 120), shown[-2_000:]
+            assert until(lambda part=part: drawn(part)), shown[-2_000:]
         children = psutil.Process(process.pid).children(recursive=True)
 
         os.write(master, b"\x03")
         os.write(master, b"\x03")
 
-        assert until(lambda: drawn(b"has been stopped") and process.poll() is not None, 40), shown[-2_000:]
+        assert until(lambda: drawn(b"has been stopped") and process.poll() is not None), shown[-2_000:]
         assert signal.SIGINT + 128 == process.returncode
         assert b"\x1b[?1049l" in shown  # back from the alternate screen
         assert len(children) >= 2
@@ -164,7 +164,7 @@ def test_demo_ends_when_its_worker_dies(tmp_path):
         assert worker
         os.kill(int(worker[1]), signal.SIGKILL)
 
-        assert 1 == process.wait(60)
+        assert 1 == process.wait(PATIENCE_S)
     said = (tmp_path / "log").read_text()
     assert "The worker ended early (exit -9)" in said
     assert "metrics and probes" in said.partition("ended early")[2]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from support import until
+from support import PATIENCE_S, until
 
 from streams.config import Settings
 from streams.runtime.ports import free_ports
@@ -23,7 +23,6 @@ from streams.runtime.topics import create_topics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 EVENTS = 2_000
-START_S = 60.0
 
 
 def tool(name: str) -> str:
@@ -73,7 +72,7 @@ def worker(config: Path, output: Path) -> Iterator[tuple[subprocess.Popen[bytes]
     with output.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environ) as process:
         try:
             announced = "metrics and probes: http://"
-            assert until(lambda: announced in output.read_text() or process.poll() is not None, START_S)
+            assert until(lambda: announced in output.read_text() or process.poll() is not None)
             assert process.poll() is None, output.read_text()
             line = next(line for line in output.read_text().splitlines() if line.startswith(announced))
             yield process, line.removeprefix(announced)
@@ -96,12 +95,12 @@ def prometheus(config: Path, data: Path) -> Iterator[str]:
 
     with log.open("wb") as out, subprocess.Popen([tool("prometheus"), *listen], stdout=out, stderr=out) as process:
         try:
-            assert until(lambda: is_ready() or process.poll() is not None, START_S), log.read_text()
+            assert until(lambda: is_ready() or process.poll() is not None), log.read_text()
             assert process.poll() is None, log.read_text()
             yield url
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE_S)
 
 
 def value(url: str, query: str) -> list[float]:
@@ -186,11 +185,11 @@ def test_prometheus_scrapes_two_workers(make_settings: Callable[..., Settings], 
 
         assert until(lambda: up() == {first_at, second_at}), get(f"{url}/api/v1/targets")
         ready = "count(stillwatch_ready == 1)"
-        assert until(lambda: value(url, ready) == [2], START_S), value(url, ready)
+        assert until(lambda: value(url, ready) == [2]), value(url, ready)
         assert until(lambda: value(url, 'sum(stillwatch_partitions_assigned{stage="accounts"})') == [2])
         produce(settings)
         accepted = 'sum(stillwatch_events_total{outcome="accepted"})'
-        assert until(lambda: value(url, accepted) == [EVENTS], START_S), value(url, accepted)
+        assert until(lambda: value(url, accepted) == [EVENTS]), value(url, accepted)
         assert until(lambda: value(url, 'sum(stillwatch_consumer_lag_records{stage="accounts"})') == [0])
         assert until(lambda: value(url, "min(stillwatch_checkpoint_duration_seconds_count{stage='accounts'})")[0] > 0)
         assert value(url, 'sum(stillwatch_batch_processing_seconds_count{stage="accounts"})')[0] > 0
@@ -202,7 +201,7 @@ def test_prometheus_scrapes_two_workers(make_settings: Callable[..., Settings], 
         assert until(lambda: rules() == {"ok"}), get(f"{url}/api/v1/rules")
 
         first.send_signal(signal.SIGTERM)
-        assert first.wait(15) == 0, (tmp_path / "first.log").read_text()
+        assert first.wait(PATIENCE_S) == 0, (tmp_path / "first.log").read_text()
         assert until(lambda: value(url, "up == 0") == [0] and len(up()) == 1)
         second.send_signal(signal.SIGTERM)
-        assert second.wait(15) == 0, (tmp_path / "second.log").read_text()
+        assert second.wait(PATIENCE_S) == 0, (tmp_path / "second.log").read_text()

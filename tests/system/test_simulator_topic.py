@@ -16,7 +16,7 @@ from streams.simulator.plan import Plan
 pytestmark = pytest.mark.system
 
 PARTITIONS = 3
-DEADLINE_S = 60
+DEADLINE_S = 180
 
 
 def read_all(bootstrap, topic, count):

@@ -34,12 +34,7 @@ PATHS = os.environ.get("PYTHONPATH", "").split(os.pathsep)
 EXIT_S = 2.0  # for the interpreter and the kernel, once the worker has ended
 START_MS = 1_700_000_000_000
 
-LOGS = {
-    b"t": table.ROW,
-    b"n": near.ROW,
-    b"si": sightings.ROW,
-    b"sc": sightings.ROW,
-}  # state records that are logs of rows
+LOGS = {b"t": table.ROW, b"n": near.ROW, b"si": sightings.ROW, b"sc": sightings.ROW, b"sn": sightings.ROW}  # of rows
 
 Alert = tuple[bytes, bytes, tuple[tuple[str, bytes], ...]]  # key, value, headers
 
