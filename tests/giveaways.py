@@ -4,8 +4,10 @@ The tree is exhaustive: every pair of tests below every first test, so it is the
 on. No cut is tuned: a category is one value, a number is cut at nine quantiles of the traffic it grows on.
 """
 
+import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import combinations
 from typing import Any
 
 import msgspec
@@ -28,9 +30,12 @@ _decode = msgspec.json.Decoder().decode
 Event = dict[str, Any]
 
 
-def read(values: Iterable[bytes]) -> list[Event]:
-    """Decode events."""
-    return [_decode(value) for value in values]
+def read(values: Iterable[bytes]) -> Iterator[Event]:
+    """Decode events, without their text."""
+    for value in values:
+        event = _decode(value)
+        event["prompt"].pop("text", None)
+        yield event
 
 
 def mail_kind(domain: str | None) -> str:
@@ -73,73 +78,124 @@ def numbers(event: Event) -> dict[str, float]:
     return found
 
 
+class Column:
+    """Values of one category, as numbers of the distinct ones."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self.values, self.codes = np.unique(np.array(list(values), object), return_inverse=True)
+
+    def only(self, chosen: np.ndarray) -> "Column":
+        """Keep some units."""
+        other = object.__new__(Column)
+        other.values, other.codes = self.values, self.codes[chosen]
+        return other
+
+    def counts(self) -> dict[str, int]:
+        """Count the units by value."""
+        return dict(
+            zip(self.values.tolist(), np.bincount(self.codes, minlength=len(self.values)).tolist(), strict=True)
+        )
+
+    def isin(self, wanted: Iterable[str]) -> np.ndarray:
+        """Tell which units have one of some values."""
+        return np.isin(self.values, list(wanted))[self.codes]
+
+
 class Table:
-    """Columns of units (exchanges or accounts): categories as objects, numbers as floats, and whose each unit is."""
+    """Columns of units (exchanges or accounts): categories, numbers as floats, and whose each unit is."""
 
     def __init__(self, owners: list[str], rows: list[tuple[dict[str, Any], dict[str, float]]]) -> None:
         self.owner = np.array(owners, object)
-        self.categories = {
-            name: np.array([str(row[name]) for row, _ in rows], object) for name in (rows[0][0] if rows else ())
-        }
-        self.numbers = {name: np.array([row[name] for _, row in rows]) for name in (rows[0][1] if rows else ())}
+        self.categories = {name: Column([str(row[name]) for row, _ in rows]) for name in rows[0][0]}
+        self.numbers = {name: np.array([row[name] for _, row in rows]) for name in rows[0][1]}
 
     def __len__(self) -> int:
         """Count the units."""
         return len(self.owner)
 
     def without(self, names: Iterable[str]) -> "Table":
-        """Leave columns out."""
-        left = set(names)
+        """Leave columns out, what was made of them too: "model" takes "usual model" along, not the other way round."""
+        left = tuple(names)
+
+        def stays(column: str) -> bool:
+            return not any(column == name or column.endswith(f" {name}") for name in left)
+
         other = object.__new__(Table)
         other.owner = self.owner
-        other.categories = {k: v for k, v in self.categories.items() if k not in left}
-        other.numbers = {k: v for k, v in self.numbers.items() if k not in left}
+        other.categories = {k: v for k, v in self.categories.items() if stays(k)}
+        other.numbers = {k: v for k, v in self.numbers.items() if stays(k)}
         return other
 
     def only(self, chosen: np.ndarray) -> "Table":
         """Keep some units."""
         other = object.__new__(Table)
         other.owner = self.owner[chosen]
-        other.categories = {k: v[chosen] for k, v in self.categories.items()}
+        other.categories = {k: v.only(chosen) for k, v in self.categories.items()}
         other.numbers = {k: v[chosen] for k, v in self.numbers.items()}
         return other
 
 
-def tables(events: list[Event], group: dict[str, str]) -> tuple[Table, Table]:
-    """Tables of exchanges and of accounts, both of a few exchanges of each account that has enough, drawn by their ids.
-
-    ``group`` names the kind or shape of each account. An account's categories are its most frequent values, its numbers
-    the means, and the share of its exchanges on its most frequent network, program and model.
-    """
-    mine: dict[str, list[Event]] = defaultdict(list)
+def sampled(events: Iterable[Event], fewest: int = SEEN_FEWEST, most: int = SEEN_EXCHANGES) -> dict[str, list[Event]]:
+    """Exchanges of each account that has enough, at most so many of them, drawn by their ids."""
+    mine: dict[str, list[tuple[int, Event]]] = defaultdict(list)
     for event in events:
-        mine[event["account_id"]].append(event)
-    mine = {
-        account: sorted(seen, key=lambda event: event["event_id"])[:SEEN_EXCHANGES]
-        for account, seen in mine.items()
-        if len(seen) >= SEEN_FEWEST
+        heap, entry = mine[event["account_id"]], (-int(event["event_id"], 16), event)
+        if len(heap) < most:
+            heapq.heappush(heap, entry)
+        elif entry[0] > heap[0][0]:
+            heapq.heapreplace(heap, entry)
+    return {
+        account: [event for _, event in sorted(heap, key=lambda entry: -entry[0])]
+        for account, heap in mine.items()
+        if len(heap) >= fewest
     }
+
+
+def tables(samples: dict[str, list[Event]], group: dict[str, str]) -> tuple[Table, Table]:
+    """Tables of exchanges and of accounts; ``group`` names the kind or shape of each account.
+
+    An account has its most frequent value of each category, the means of its numbers, and the share of its exchanges
+    on its most frequent network, program and model.
+    """
     owners, rows, account_rows = [], [], []
-    for account, seen in mine.items():
+    for account, seen in samples.items():
         found = [(fields(event), numbers(event)) for event in seen]
         rows += found
         owners += [group[account]] * len(found)
-        account_rows.append(_account(found, seen))
-    return Table(owners, rows), Table([group[account] for account in mine], account_rows)
+        account_rows.append(_account(found))
+    return Table(owners, rows), Table([group[account] for account in samples], account_rows)
 
 
-def _account(found: list[tuple[dict[str, Any], dict[str, float]]], seen: list[Event]) -> Any:
-    usual, share = {}, {}
+def _account(found: list[tuple[dict[str, Any], dict[str, float]]]) -> tuple[dict[str, Any], dict[str, float]]:
+    usual: dict[str, Any] = {}
+    figures = {f"mean {name}": float(np.mean([row[name] for _, row in found])) for name in found[0][1]}
     for name in found[0][0]:
         counts = Counter(str(row[name]) for row, _ in found)
-        usual[name], most = max(counts.items(), key=lambda item: (item[1], item[0]))
+        usual[f"usual {name}"], most = max(counts.items(), key=lambda item: (item[1], item[0]))
         if name in ("asn", "user_agent", "model", "tls_fingerprint"):
-            share[f"usual {name}"] = most / len(found)
-    share["hour"] = found[0][1]["hour"]
-    means = {name: float(np.mean([row[name] for _, row in found])) for name in found[0][1]}
-    means["failed"] = float(np.mean([event["status"] != 200 for event in seen]))
-    means["refusals"] = float(np.mean([event.get("refused", False) for event in seen]))
-    return usual, {**means, **share}
+            figures[f"share of usual {name}"] = most / len(found)
+    figures["one hour"] = found[0][1]["hour"]  # a mean of hours tells how often an account was seen
+    del figures["mean hour"]
+    figures["mean status"] = float(np.mean([row["status"] == 200 for row, _ in found]))
+    figures["mean refused"] = float(np.mean([bool(row["refused"]) for row, _ in found]))
+    return usual, figures
+
+
+Item = tuple[tuple[str, str], ...]  # one value, or a pair of values, each with its field
+
+
+def shown(seen: Iterable[Event], size: int) -> set[Item]:
+    """All ``size`` values that are shown together by one of some exchanges."""
+    rows = {tuple((name, str(value)) for name, value in fields(event).items()) for event in seen}
+    return {item for row in rows for item in combinations(row, size)}
+
+
+def showing(samples: Iterable[list[Event]], size: int) -> Counter[Item]:
+    """How many accounts show each set of ``size`` values."""
+    found: Counter[Item] = Counter()
+    for seen in samples:
+        found.update(shown(seen, size))
+    return found
 
 
 Test = tuple[str, Any]
@@ -149,9 +205,9 @@ def tests(table: Table) -> list[Test]:
     """One-value tests of categories that half a percent shows, and nine cuts of each number."""
     found: list[Test] = []
     for name, column in table.categories.items():
-        found += [(name, value) for value, n in Counter(column.tolist()).items() if n > 0.005 * len(table)]
-    for name, column in table.numbers.items():
-        cuts = np.unique(np.quantile(column, np.linspace(0.1, 0.9, 9)))
+        found += [(name, value) for value, n in column.counts().items() if n > 0.005 * len(table)]
+    for name, figures in table.numbers.items():
+        cuts = np.unique(np.quantile(figures, np.linspace(0.1, 0.9, 9)))
         found += [(name, float(cut)) for cut in cuts]
     return sorted(found, key=str)
 
@@ -160,7 +216,7 @@ def passes(table: Table, test: Test) -> np.ndarray:
     """Tell which units pass a test."""
     name, value = test
     if name in table.categories:
-        return np.asarray(table.categories[name] == value)
+        return table.categories[name].isin([value])
     return np.asarray(table.numbers[name] <= value)
 
 

@@ -85,6 +85,13 @@ _ABOVE_0 = click.FloatRange(0, min_open=True)
     help="A mix of shapes.  [default: default, or none with --campaign]",
 )
 @_option("--campaign", "specs", multiple=True, metavar="SHAPE[:KEY=VALUE,...]", help="Add a campaign; repeatable.")
+@_option(
+    "--hostile-share",
+    type=click.FloatRange(0, 0.9),
+    default=0.0,
+    help="Size the campaigns so that they are this share of all traffic; 0: as they are.",
+)
+@_option("--kind", "sizes", multiple=True, metavar="NAME=COUNT", help="Set a benign kind's accounts; repeatable.")
 @_option("--prompts", type=click.Choice(["fingerprints", "text"]), default="text", help="What is told of a prompt.")
 @_option("--release", type=click.FloatRange(0), metavar="HOURS", help="Release a new model so long after the start.")
 @_option("--late", type=_SHARE, default=0.0, help="Share of events 1 to 60 min late.")
@@ -154,6 +161,8 @@ def _plan(options: dict[str, Any]) -> Any:
         campaigns=campaigns(mix) + tuple(parse(text, DEFAULTS) for text in options["specs"]),
         prompts=options["prompts"],
         release_h=options["release"],
+        kinds=dict(_size(text) for text in options["sizes"]),
+        hostile_share=options["hostile_share"],
         disturbances=Disturbances(
             options["late"],
             options["reordered"],
@@ -162,6 +171,16 @@ def _plan(options: dict[str, Any]) -> Any:
             options["partitions"],
         ),
     )
+
+
+def _size(text: str) -> tuple[str, int]:
+    """Read ``NAME=COUNT``; raise `InputError` if there is no such kind."""
+    from streams.simulator.kinds import KINDS
+
+    name, _, count = text.partition("=")
+    if name not in {kind.name for kind in KINDS} or not count.isdigit():
+        raise InputError(f"--kind {text}: no NAME=COUNT of a benign kind; `stillwatch simulate --list` names them")
+    return name, int(count)
 
 
 def _to_topic(run: Any, topic: str, speed: float | None, settings: Any, report: Callable[[int], object]) -> int:

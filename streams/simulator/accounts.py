@@ -263,7 +263,9 @@ def freeze(rng: np.random.Generator, drafts: Iterable[Draft]) -> Accounts:
         tools=np.where(
             chat,
             rng.integers(0, 4, n) * (rng.random(n) < 0.3),
-            np.where(code, rng.integers(4, 26, n), rng.integers(1, 12, n) * (rng.random(n) < 0.35)),
+            np.where(
+                code, rng.integers(4, 26, n) * (rng.random(n) < 0.93), rng.integers(1, 12, n) * (rng.random(n) < 0.35)
+            ),
         ).astype(np.int16),
         stream=rng.random(n) < np.where(chat, 0.95, np.where(code, 0.9, 0.35)),
         context=np.minimum(context, 60_000).astype(np.int32),

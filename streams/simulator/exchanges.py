@@ -75,8 +75,8 @@ def complete(rng: np.random.Generator, accounts: Accounts, rows: np.ndarray) -> 
     rows["output"] = np.maximum(_outputs(rng, accounts, who) * accounts.verbosity[who], 1)
     reads = accounts.caches[who] & ((rows["turn"] > 1) | (context > 1_024)) & (u[1] < 0.86)
     rows["cache"] = np.where(reads, (context + np.maximum(history - 300, 0)) // 128 * 128, 0)
-    status = np.searchsorted((0.012, 0.016, 0.022, 0.025), u[2], side="right")
-    rows["status"] = np.array((429, 400, 503, 500, 200), np.int16)[status]
+    status = np.searchsorted((0.012, 0.016, 0.022, 0.025, 0.027, 0.028), u[2], side="right")
+    rows["status"] = np.array((429, 400, 503, 500, 403, 401, 200), np.int16)[status]
     failed = rows["status"] != 200
     rows["refused"] = ~failed & (u[3] < 0.008)
     rows["output"] = np.where(failed, 0, np.where(rows["refused"], rows["output"] % 90 + 20, rows["output"]))

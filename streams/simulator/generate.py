@@ -48,15 +48,19 @@ class Simulation:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         span = self.span = plan.span
-        self.benign = [kind for kind in kinds.KINDS if kind.name in kinds.counts(plan.accounts)]
-        sizes = kinds.counts(plan.accounts)
+        sizes = kinds.counts(plan.accounts, plan.kinds)
+        self.benign = [kind for kind in kinds.KINDS if kind.name in sizes]
         self.populations: list[Population] = [kind.build(span, sizes[kind.name]) for kind in self.benign]
         for population in self.populations:
             population.accounts.rate *= plan.activity
+        specs = [self._sized(spec) for spec in plan.campaigns]
+        if plan.hostile_share:
+            benign = sum(float(p.expected(span.start_ms, span.end_ms).sum()) for p in self.populations)
+            specs = campaigns.sized(span, specs, plan.hostile_share, benign)
         self.campaigns = [
             campaign
-            for number, spec in enumerate(plan.campaigns, 1)
-            for campaign in campaigns.build(span, self._sized(spec), f"{number}-{spec.shape}")
+            for number, spec in enumerate(specs, 1)
+            for campaign in campaigns.build(span, spec, f"{number}-{spec.shape}")
         ]
         self.populations += dict.fromkeys(campaign.population for campaign in self.campaigns)
         for population in self.populations:
@@ -163,7 +167,12 @@ class Simulation:
             end = min(start + step, span.end_ms)
             ready = []
             for i, population in enumerate(self.populations):
-                rows = np.concatenate([waiting[i], population.slice(start, end)])
+                rows = population.slice(start, end)
+                if len(waiting[i]):
+                    rows = np.concatenate([waiting[i], rows])
+                elif not len(rows):
+                    ready.append(rows)
+                    continue
                 now = rows["time"] < end
                 waiting[i] = rows[~now & (rows["time"] < span.end_ms)]
                 rows = rows[now]

@@ -28,7 +28,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A run of the simulator.
 
     ``accounts`` counts benign accounts; ``activity`` is a factor on their rates; ``prompts`` is ``text`` or
-    ``fingerprints``; ``release_h`` releases a new model so many hours after the start (None: no release).
+    ``fingerprints``; ``release_h`` releases a new model so many hours after the start (None: no release). ``kinds``
+    says how many accounts some benign kinds have in place of their share. ``hostile_share`` sizes the campaigns so that
+    they are that share of all traffic, cover not counted (0: as they are).
     """
 
     seed: int = 1
@@ -39,6 +41,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     campaigns: tuple[CampaignSpec, ...] = ()
     prompts: str = "text"
     release_h: float | None = None
+    kinds: dict[str, int] = {}
+    hostile_share: float = 0.0
     disturbances: Disturbances = Disturbances()
 
     @property

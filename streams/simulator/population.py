@@ -19,7 +19,7 @@ FreshClient = Callable[[np.random.Generator, int], bytes]  # draw a client for a
 
 Adjust = Callable[[np.random.Generator, np.ndarray], np.ndarray]  # change or drop exchanges at the end
 NEVER_MS = 1 << 60
-PIECE_MS = 600_000  # a rhythm is taken as constant for so long
+PIECE_MS, LONG_PIECE_MS = 600_000, 1_800_000  # a rhythm is taken as constant for so long; in runs of many days
 
 
 class Span(msgspec.Struct, frozen=True):

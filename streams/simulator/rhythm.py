@@ -7,7 +7,7 @@ week, except for occasions).
 import functools
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -90,19 +90,22 @@ def nightly(local_hour: float, hours: float) -> Rhythm:
     return factor
 
 
-def occasion(start_ms: int, end_ms: int, rise_ms: int, base: Rhythm, inside: float, outside: float = 1.0) -> Rhythm:
-    """Follow ``base`` times ``outside``, but ``inside`` (a plain factor) during one occasion that rises and decays.
+Moments = Sequence[tuple[int, int]]  # first and last ms of each occasion, in order, none within another
 
-    The occasion rises linearly over ``rise_ms`` and falls to a fifth by its end.
+
+def occasion(moments: Moments, rise_ms: int, base: Rhythm, inside: float, outside: float = 1.0) -> Rhythm:
+    """Follow ``base`` times ``outside``, plus ``inside`` (a plain factor) during occasions that rise and decay.
+
+    An occasion rises linearly over ``rise_ms`` and falls to a fifth by its end.
     """
 
     def factor(time_ms: int, utc_offset_h: np.ndarray) -> np.ndarray:
         usual = base(time_ms, utc_offset_h) * outside
-        if not start_ms <= time_ms < end_ms:
-            return usual
-        rise = min(1.0, (time_ms - start_ms + 1) / max(rise_ms, 1))
-        decay = 5.0 ** -((time_ms - start_ms) / (end_ms - start_ms))
-        return usual + inside * rise * decay
+        for start_ms, end_ms in moments:
+            if start_ms <= time_ms < end_ms:
+                rise = min(1.0, (time_ms - start_ms + 1) / max(rise_ms, 1))
+                return usual + inside * rise * 5.0 ** -((time_ms - start_ms) / (end_ms - start_ms))
+        return usual
 
     return factor
 

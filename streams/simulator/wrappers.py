@@ -66,6 +66,14 @@ GRADING = (
     "Rate the candidate answer with the rubric: accuracy 0-5, completeness 0-5, clarity 0-5.",
     "You are a strict grader. Assign a reward between 0 and 1 and justify it.",
 )
+RUBRICS = (
+    "Write the rubric by which an expert would judge answers to the task: criteria, weights and levels.",
+    "List the criteria that separate an excellent answer from a mediocre one, with points for each.",
+    "For each step of a good solution state what earns credit and what loses it.",
+    "Derive a scoring guide with five levels, and say what an answer of each level looks like.",
+    "State the checks that a reviewer should run on an answer, in order of importance.",
+    "Give the marking scheme and two examples of answers with their marks.",
+)
 TOOLING = (
     "You can call the tools listed; plan the calls, then write each call with its arguments.",
     "Decide which function to call and produce the exact call, then explain the plan behind it.",
@@ -112,7 +120,14 @@ SLOTS = (
     "\n\nTask: {item}", "\n\nQuestion: {item}", "\n\n### Input\n{item}", "\n\n{item}", '\n\n"""{item}"""',
     "\n\n<task>{item}</task>", "\n\nInput:\n{item}\n\nOutput:",
 )  # fmt: skip
-PURPOSES = {"reasoning": REASONING, "grading": GRADING, "tools": TOOLING, "disguise": DISGUISES, "plain": PLAIN}
+PURPOSES = {
+    "reasoning": REASONING,
+    "grading": GRADING,
+    "rubric": RUBRICS,
+    "tools": TOOLING,
+    "disguise": DISGUISES,
+    "plain": PLAIN,
+}
 
 
 @functools.cache

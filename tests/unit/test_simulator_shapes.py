@@ -3,15 +3,22 @@
 import json
 import re
 from collections import Counter, defaultdict
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from streams.errors import InputError
+from streams.simulator import kinds
+from streams.simulator.accounts import STYLES
 from streams.simulator.campaigns import DEFAULTS, parse
+from streams.simulator.campaigns.benchmark import ROWS, table
+from streams.simulator.campaigns.evasions import ROTATION_MS
+from streams.simulator.campaigns.spec import EVASIONS
 from streams.simulator.generate import Simulation
 from streams.simulator.plan import Plan
-from streams.simulator.rhythm import HOUR_MS
+from streams.simulator.rhythm import DAY_MS, HOUR_MS
 
 
 def run(spec, hours=4.0, accounts=20, **options):
@@ -187,6 +194,145 @@ def test_a_pool_shares_cards_devices_and_exits():
     assert all(len(shared(events, set(truth.accounts), *path)) > 3 for path in paths)
 
 
+def test_wrappers_rotate():
+    """With evade=rotate no wrapper of the first three hours comes again in the next three, but each many times."""
+    _, events = run("fixed_prompt:start_h=0,accounts=30,per_day=200,evade=rotate", hours=6.0)
+    turn = events[0]["event_time"] // ROTATION_MS + 1
+    early, late = (
+        Counter(e["prompt"]["text"][:25] for e in events if (e["event_time"] // ROTATION_MS >= turn) is after)
+        for after in (False, True)
+    )
+
+    assert set() == {start for start, n in early.items() if n > 20} & late.keys()
+    assert max(early.values()) > 100
+    assert max(late.values()) > 100
+
+
+def test_jitter_makes_hours_uneven():
+    """With evade=jitter an account's load varies from hour to hour far more than without."""
+
+    def spread(evade):
+        _, events = run(f"fixed_prompt:start_h=0,accounts=40,per_day=400,use=chat{evade}", hours=12.0)
+        loads = Counter((e["account_id"], e["event_time"] // HOUR_MS) for e in events)
+        return np.std(list(loads.values())) / np.mean(list(loads.values()))
+
+    assert spread(",evade=own_pace+jitter") > 1.2 * spread(",evade=own_pace")
+
+
+def test_copied_cover_repeats_what_benign_accounts_sent():
+    """With evade=copied_cover nearly all cover prompts are letter by letter those of benign accounts; else few are."""
+    for evade, low, high in ((",evade=copied_cover", 0.9, 1.0), ("", 0.0, 0.2)):
+        spec = parse(f"hydra:start_h=0.5,accounts=40,share=0.01{evade}", DEFAULTS)
+        simulation = Simulation(Plan(seed=6, accounts=600, hours=2.0, campaigns=(spec,)))
+        mine = set(simulation.truth.campaigns[0].accounts)
+        sent = {True: [], False: []}
+        for event in simulation:
+            sent[event.account_id in mine].append(json.loads(event.value)["prompt"]["text"])
+        known = set(sent[False])
+        assert low <= sum(text in known for text in sent[True]) / len(sent[True]) <= high
+
+
+def test_aged_accounts_are_no_younger_than_two_weeks():
+    """With evade=aged no account was opened for the campaign; without, about the given share was."""
+    ages = {}
+    for evade in ("", ",evade=aged"):
+        _, events = run(f"fixed_prompt:start_h=0,accounts=200,opened=0.3{evade}")
+        ages[evade] = {e["account_id"]: (e["event_time"] - e["account_created_at"]) / DAY_MS for e in events}.values()
+
+    assert min(ages[",evade=aged"]) >= 14
+    assert 0.2 < sum(age < 1 for age in ages[""]) / len(ages[""]) < 0.4
+
+
+def test_a_new_address_for_each_session_keeps_the_program():
+    """With evade=residential accounts have many addresses, and no more programs than benign ones."""
+    _, events = run("fixed_prompt:start_h=0,accounts=20,per_day=400,evade=residential")
+    seen = defaultdict(lambda: (set(), set()))
+    for event in events:
+        for found, name in zip(seen[event["account_id"]], ("ip", "user_agent"), strict=True):
+            found.add(event["client"].get(name))
+
+    assert np.median([len(addresses) for addresses, _ in seen.values()]) >= 5
+    assert max(len(programs - {None}) for _, programs in seen.values()) <= 2
+
+
+def test_pools_have_no_network_in_common():
+    """The pools of failover and two_pools share no address and no /24, whatever the seed."""
+    for shape in ("failover", "two_pools"):
+        (truth,), events = run(f"{shape}:start_h=0,accounts=160,per_day=200")
+        first, second = (
+            {ip.rpartition(".")[0] if "." in ip else ip[:13] for ip in owners(events, set(pool), "client", "ip")}
+            for pool in truth.pools
+        )
+        assert first
+        assert set() == first & second
+
+
+def test_poisoning_is_half_of_its_segment():
+    """From the first minute half of what the segment sends is the campaign's, whatever the segment."""
+    for segment in ("plan=edu,use=api", "plan=pro,use=code"):
+        spec = parse(f"poisoning:{segment}", DEFAULTS)
+        simulation = Simulation(Plan(seed=6, accounts=1_500, hours=2.0, campaigns=(spec,)))
+        benign = sum(
+            population.expected(simulation.span.start_ms, simulation.span.end_ms)[members].sum()
+            for population, members in in_segment(simulation.plan, spec)
+        )
+        sum(1 for _ in simulation)
+        found = simulation.truth.campaigns[0].exchanges
+
+        assert found / (found + benign) == pytest.approx(0.5, abs=0.1)
+
+
+def in_segment(plan, spec):
+    """The benign populations of a plan with the accounts that are in a specification's segment."""
+    for name, count in kinds.counts(plan.accounts).items():
+        population = next(kind for kind in kinds.KINDS if kind.name == name).build(plan.span, count)
+        drafts = population.accounts.drafts
+        yield (
+            population,
+            [spec.plan == one.plan and spec.use in ("", STYLES[one.style]) for one in drafts],
+        )
+
+
+@pytest.mark.parametrize(
+    ("shape", "share"), [("fixed_prompt", 0.0005), ("hydra", 0.003), ("failover", 0.003), ("reseller", 0.003)]
+)
+def test_hostile_traffic_is_the_share_asked_for(shape, share):
+    """Whatever the shape, its hostile exchanges are about the given share of all, down to 0.05 %."""
+    plan = Plan(seed=6, accounts=4_000, hours=6.0, campaigns=(DEFAULTS[shape],), hostile_share=share)
+    simulation = Simulation(plan)
+    total = sum(1 for _ in simulation)
+
+    assert simulation.truth.campaigns[0].exchanges / total == pytest.approx(share, rel=0.6)
+
+
+def test_a_share_that_cover_traffic_forbids_is_refused():
+    """A hydra of 1 % distillation cannot be a tenth of all traffic."""
+    spec = msgspec.structs.replace(DEFAULTS["hydra"], share=0.01)
+    with pytest.raises(InputError, match="cover traffic"):
+        Simulation(Plan(accounts=50, hours=1.0, campaigns=(spec,), hostile_share=0.1))
+
+
+def test_the_benchmark_has_all_its_rows():
+    """D1 to D16 are there, each of its campaigns can be simulated, and every shape and evasion is in one."""
+    texts = [text for row in ROWS for text in row.campaigns]
+    specs = [parse(text, DEFAULTS) for text in texts]
+
+    assert [f"D{n}" for n in range(1, 17)] == [row.number for row in ROWS]
+    assert set(DEFAULTS) == {spec.shape for spec in specs}
+    assert set(EVASIONS) - {"own_devices", "own_domains", "own_pace"} == {
+        name for spec in specs for name in spec.evade.split("+") if name
+    }
+    relays = [spec for spec in specs if spec.shape == "reseller"]
+    assert [54_000, 54_000] == [spec.accounts * spec.per_day * spec.hours / 24 for spec in relays]
+
+
+def test_the_table_of_the_benchmark_is_current():
+    """The table in the simulator's README is what the code prints now."""
+    readme = (Path(__file__).parents[2] / "streams/simulator/README.md").read_text("utf-8")
+
+    assert table() in readme
+
+
 def test_an_instruction_in_the_system_prompt_shows_as_its_hash():
     """With place=system all hostile exchanges have one system hash and plain items as text."""
     _, events = run("fixed_prompt:start_h=0,place=system")
@@ -194,11 +340,11 @@ def test_an_instruction_in_the_system_prompt_shows_as_its_hash():
     assert 1 == len({e["prompt"]["system_hash"] for e in events})
 
 
-@pytest.mark.parametrize("evasion", ["human_hours", "aged", "own_networks", "residential", "own_pace", "split_payment"])
+@pytest.mark.parametrize("evasion", [name for name in EVASIONS if name != "copied_cover"])
 def test_evasions_change_the_traffic(evasion):
     """Each evasion leaves its mark on the events."""
-    _, plain = run("fixed_prompt:start_h=0,accounts=20")
-    _, evading = run(f"fixed_prompt:start_h=0,accounts=20,evade={evasion}")
+    _, plain = run("fixed_prompt:start_h=0,accounts=30,hours=1")
+    _, evading = run(f"fixed_prompt:start_h=0,accounts=30,hours=1,evade={evasion}")
 
     assert plain != evading
 
@@ -214,6 +360,9 @@ def test_evasions_change_the_traffic(evasion):
         ("hydra:evade=own_network", "did you mean 'own_networks'"),
         ("hydra:items=gsm9k", "did you mean 'gsm8k'"),
         ("hydra:purpose=reasons", "did you mean 'reasoning'"),
+        ("hydra:plan=teams", "did you mean 'team'"),
+        ("hydra:use=apis", "did you mean 'api'"),
+        ("hydra:segment_share=1", "segment_share"),
     ],
 )
 def test_a_wrong_campaign_is_named(text, message):

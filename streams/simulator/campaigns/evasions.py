@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from streams.simulator import infra
-from streams.simulator.accounts import Draft
+from streams.simulator.accounts import PERSONAS, Draft
 from streams.simulator.campaigns.spec import CampaignSpec
 from streams.simulator.content import Write, wrapped
 from streams.simulator.population import FreshClient, Span
@@ -30,13 +30,19 @@ def rhythm(span: Span, spec: CampaignSpec, name: str) -> Rhythm:
     return factor
 
 
-def households(drafts: list[Draft]) -> FreshClient:
-    """Send each session of an account from another household, with the account's own programs."""
+def addresses(drafts: list[Draft]) -> FreshClient:
+    """Send each session of an account from another address, with the account's own programs.
+
+    People's sessions come from households, carriers and offices, those of programs mostly from clouds, as benign ones
+    do: a pool of programs that all sit in households would be odd.
+    """
     programs = [one.programs for one in drafts]
+    kinds = [PERSONAS[one.style].networks for one in drafts]
 
     def fresh(rng: np.random.Generator, account: int) -> bytes:
         own = programs[account]
-        return infra.client(rng, infra.home(rng, infra.country(rng)), own[int(rng.random() ** 2 * len(own))])
+        where = infra.network(rng, kinds[account](rng), infra.country(rng))
+        return infra.client(rng, where, own[int(rng.random() ** 2 * len(own))])
 
     return fresh
 

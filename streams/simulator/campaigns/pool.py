@@ -92,7 +92,7 @@ def _belong(rng: np.random.Generator, one: Draft) -> None:
         one.plan = "enterprise" if rng.random() < 0.5 else "team"
         one.org, one.payment = one.org or infra.opaque(rng, "org_"), one.payment or infra.opaque(rng, "pm_")
         one.domain = infra.company_domain(rng)
-    elif u < SEAT_SHARE + STUDENT_SHARE:
+    elif u < SEAT_SHARE + STUDENT_SHARE and one.style != API:
         one.plan = "edu" if rng.random() < 0.55 else one.plan
         one.domain = infra.school_domain(rng) if rng.random() < 0.65 else one.domain
         one.networks[0] = infra.campus(rng, one.where) if rng.random() < 0.8 else one.networks[0]
@@ -101,28 +101,27 @@ def _belong(rng: np.random.Generator, one: Draft) -> None:
         one.payment = one.payment or infra.opaque(rng, "pm_")
 
 
-def _fit(one: Draft, spec: CampaignSpec, rng: np.random.Generator) -> None:
-    """Put an account into the segment that a specification names."""
+def _account(rng: np.random.Generator, spec: CampaignSpec) -> Draft:
+    """Draw one account, of the segment that a specification names if it does."""
+    style = STYLES.index(spec.use) if spec.use else _style(rng)
+    one = draft(rng, style)
     if not spec.plan:
-        return
-    one.plan = spec.plan
-    if spec.plan in ("team", "enterprise"):
-        one.org = one.org or infra.opaque(rng, "org_")
+        _belong(rng, one)
+    while spec.plan and one.plan != spec.plan:
+        one = draft(rng, style)
+    return one
 
 
 def recruit(rng: np.random.Generator, spec: CampaignSpec) -> list[Draft]:
     """Draw the accounts of a campaign with the rates it wants of them; ``group`` is the number of the pool."""
     drafts = []
     for _ in range(spec.accounts):
-        style = _style(rng) if not spec.use else STYLES.index(spec.use)
-        one = draft(rng, style)
-        _belong(rng, one)
-        _fit(one, spec, rng)
+        one = _account(rng, spec)
         one.rate = float(spec.per_day * rng.lognormal(-(spec.spread**2) / 2, spec.spread))
         opened = rng.random() < spec.opened
         if spec.evades("aged"):
             while one.age_days < AGED_DAYS:
-                one.age_days = draft(rng, style).age_days
+                one.age_days = draft(rng, one.style).age_days
         elif opened:
             one.age_days = float(0.02 + 0.5 * rng.random()) - spec.start_h / 24
         drafts.append(one)

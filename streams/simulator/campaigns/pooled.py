@@ -51,7 +51,7 @@ def _campaign(
         content,
         start_ms=start,
         end_ms=end,
-        fresh=evasions.households(drafts) if spec.evades("residential") else None,
+        fresh=evasions.addresses(drafts) if spec.evades("residential") else None,
         even=even and not spec.evades("own_pace"),
         adjust=adjust,
     )

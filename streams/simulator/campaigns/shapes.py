@@ -6,9 +6,15 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
+from streams.errors import InputError
 from streams.simulator.campaigns import pooled, relay, theft
 from streams.simulator.campaigns.spec import Campaign, CampaignSpec
 from streams.simulator.population import Span
+from streams.simulator.rhythm import DAY_MS, HOUR_MS
+
+FEWEST = 12  # accounts of a pool that is made smaller
 
 
 class Shape(NamedTuple):
@@ -45,6 +51,42 @@ SHAPES: dict[str, Shape] = {
     )
 }
 DEFAULTS = {name: shape.default for name, shape in SHAPES.items()}
+
+
+def expected(span: Span, spec: CampaignSpec) -> float:
+    """Estimate the hostile exchanges of a campaign; 0 for stolen keys, which a share of the traffic does not size."""
+    start, end = pooled.window(span, spec)
+    if spec.shape == "burner":
+        return spec.accounts * pooled.BURNER_EXCHANGES * spec.share
+    active = {"stolen_key": 0.0, "failover": 1 / spec.pools}.get(spec.shape, 1.0)
+    return active * spec.accounts * spec.per_day * spec.share * (end - start) / DAY_MS
+
+
+def sized(span: Span, specs: list[CampaignSpec], share: float, benign: float) -> list[CampaignSpec]:
+    """Size campaigns so that their hostile exchanges are a share of all traffic, in proportion to what they were.
+
+    The number of accounts changes, and once it would be less than `FEWEST` for each pool, the hours. ``benign`` counts
+    the benign exchanges; cover traffic belongs to all, not to the hostile. Raises `InputError` if there is no way.
+    """
+    hostile = [expected(span, spec) for spec in specs]
+    cover = sum(count * (1 / spec.share - 1) for count, spec in zip(hostile, specs, strict=True))
+    left = sum(hostile) * (1 - share) - cover * share
+    if left <= 0:
+        raise InputError(
+            f"no traffic is {share:.2%} hostile where cover traffic is {cover / (sum(hostile) or 1):.0f} x"
+        )
+    factor = share * benign / left
+    found = []
+    for spec, count in zip(specs, hostile, strict=True):
+        if not count:
+            found.append(spec)
+            continue
+        accounts = max(round(spec.accounts * factor), min(spec.accounts, FEWEST * spec.pools))
+        part = spec.accounts * factor / accounts
+        start, end = pooled.window(span, spec)
+        hours = spec.hours if part >= 1 or spec.shape == "burner" else part * (end - start) / HOUR_MS
+        found.append(msgspec.structs.replace(spec, accounts=accounts, hours=hours))
+    return found
 
 
 def build(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:

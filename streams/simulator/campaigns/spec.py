@@ -10,7 +10,7 @@ from streams.simulator.accounts import PLANS, STYLES
 from streams.simulator.population import Population
 
 ITEMS = ("gsm8k", "gsm8k_backward", "flan_cot", "codegen", "toolformer", "roleplay", "arena_pairs")
-PURPOSES = ("reasoning", "grading", "tools", "disguise")
+PURPOSES = ("reasoning", "grading", "rubric", "tools", "disguise")
 PLACES = ("text", "system")
 CLEAN = ("human_hours", "aged", "split_payment", "own_devices", "own_domains", "own_networks", "own_pace")
 EVASIONS = (*CLEAN, "clean", "residential", "jitter", "rotate", "copied_cover")
@@ -32,7 +32,7 @@ class CampaignSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     - ``human_hours``: office hours in each account's time zone; ``jitter``: pauses and hours of irregular length;
       ``own_pace``: accounts of unequal load, not dealt out evenly;
     - ``aged``: none younger than two weeks; ``split_payment``, ``own_devices``, ``own_domains``: none shared;
-      ``own_networks``: no exit shared; ``residential``: another household for each session;
+      ``own_networks``: no exit shared; ``residential``: another address for each session;
     - ``rotate``: other wrappers every few hours; ``copied_cover``: cover traffic repeats prompts of benign accounts;
     - ``clean``: all of `CLEAN`. Networks stay of the kinds that benign accounts have: a pool of programs that all sit
       in households would be odd.

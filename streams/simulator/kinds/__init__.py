@@ -3,7 +3,7 @@
 Each kind is a function ``(span, count) -> Population``. `KINDS` lists them with their share of all accounts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from streams.simulator.kinds import crowds, people, programs, teams
@@ -47,11 +47,19 @@ KINDS = (
 )
 
 
-def counts(accounts: int) -> dict[str, int]:
+# As large as the reports have them: an app's 10,000 users with keys of their own, 2,000 seats that move at once.
+FULL_SIZES = {"byok_app": 10_000, "migration": 2_000, "viral_prompt": 3_000, "course": 500}
+
+
+def counts(accounts: int, sizes: Mapping[str, int] | None = None) -> dict[str, int]:
     """Divide a number of accounts among the kinds; a kind whose fewest is over 5 % of all is left out.
+
+    ``sizes`` says how many accounts some kinds have instead, 0 to leave one out.
 
     >>> sum(counts(2_500).values())
     2500
+    >>> counts(2_500, {"byok_app": 10_000})["byok_app"]
+    10000
     """
     found = {}
     for kind in KINDS[1:]:
@@ -60,4 +68,6 @@ def counts(accounts: int) -> dict[str, int]:
             count = kind.fewest if kind.fewest <= 0.05 * accounts else 0
         if count:
             found[kind.name] = count
-    return {KINDS[0].name: max(accounts - sum(found.values()), 0), **found}
+    found = {KINDS[0].name: max(accounts - sum(found.values()), 0), **found}
+    sized = found | dict(sizes or {})
+    return {kind.name: sized[kind.name] for kind in KINDS if sized.get(kind.name)}

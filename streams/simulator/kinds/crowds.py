@@ -4,27 +4,49 @@ import numpy as np
 
 from streams.simulator import infra, texts, wrappers
 from streams.simulator.accounts import API, CHAT, CODE, NEW_MODEL, TOPICS, draft, freeze
-from streams.simulator.content import Everyday, Job, Work, Write, wrapped
+from streams.simulator.content import Everyday, Job, Work, wrapped
+from streams.simulator.draws import one_of
 from streams.simulator.population import Population, Span
-from streams.simulator.rhythm import HOUR_MS, LEISURE, WORK, occasion, weekly
+from streams.simulator.rhythm import DAY_MS, HOUR_MS, LEISURE, WORK, Moments, occasion, weekly
+
+HOMEWORK_D, VIRAL_D = 7.0, 3.0  # days between two homeworks, between two prompts that everybody copies
+AFTER_MS = 12 * HOUR_MS  # stragglers
 
 
-def _moment(span: Span, rng: np.random.Generator, hours: float) -> tuple[int, int]:
-    """Place an occasion of so many hours somewhere in the span."""
-    length = int(min(hours * HOUR_MS, (span.end_ms - span.start_ms) * 0.8))
-    start = span.start_ms + int(rng.random() * (span.end_ms - span.start_ms - length))
-    return start, start + length
+def _moments(span: Span, rng: np.random.Generator, hours: float, every_d: float) -> list[tuple[int, int]]:
+    """Place occasions of so many hours in the span: one in each ``every_d`` days, one if the span is shorter."""
+    length = span.end_ms - span.start_ms
+    number = max(1, int(length / (every_d * DAY_MS)))
+    part = length // number
+    lasts = int(min(hours * HOUR_MS, part * 0.8))
+    starts = [span.start_ms + i * part + int(rng.random() * (part - lasts)) for i in range(number)]
+    return [(start, start + lasts) for start in starts]
 
 
-def _questions(prompt: str, share: float) -> Write:
-    """Send the common prompt, mostly with something of one's own after it."""
+def _questions(prompts: list[str], moments: Moments, bare: float, share: float) -> Job:
+    """Send the prompt of the last occasion, mostly with something of one's own after it; ``bare`` send it alone.
+
+    It is ``share`` of the exchanges until `AFTER_MS` after the occasion.
+    """
+    starts = np.array([start for start, _ in moments])
+    ends = np.array([end for _, end in moments])
+
+    def last(rows: np.ndarray) -> np.ndarray:
+        return np.maximum(np.searchsorted(starts, rows["time"], side="right") - 1, 0)
+
+    def lately(rows: np.ndarray) -> np.ndarray:
+        time = rows["time"]
+        return np.where((time >= starts[last(rows)]) & (time < ends[last(rows)] + AFTER_MS), share, 0.0)
 
     def write(rng: np.random.Generator, rows: np.ndarray) -> list[str]:
         own = texts.human(rng, np.full(len(rows), TOPICS.index("math")), np.full(len(rows), 2))
-        bare = rng.random(len(rows)) < share
-        return [prompt if alone else f"{prompt}\n{text}" for alone, text in zip(bare.tolist(), own, strict=True)]
+        alone = rng.random(len(rows)) < bare
+        return [
+            prompts[i] if only else f"{prompts[i]}\n{text}"
+            for i, only, text in zip(last(rows).tolist(), alone.tolist(), own, strict=True)
+        ]
 
-    return write
+    return Job(write, lately)
 
 
 def course(span: Span, count: int) -> Population:
@@ -41,21 +63,20 @@ def course(span: Span, count: int) -> Population:
         one.turns = 3.0
         one.age_days = min(one.age_days, 90.0)
     accounts = freeze(rng, drafts)
-    question = texts.corpus("gsm8k")[int(rng.integers(2_000))]
-    prompt = f"{question} {wrappers.REASONING[int(rng.integers(len(wrappers.REASONING)))]}"
-    start, end = _moment(span, rng, 4)
-    content = Work(rng, accounts, Job(_questions(prompt, 0.45), 0.55))
-    return Population("course", rng, accounts, occasion(start, end, HOUR_MS, weekly(LEISURE), 12, 0.3), content)
+    moments = _moments(span, rng, 4, HOMEWORK_D)
+    prompts = [f"{one_of(rng, texts.corpus('gsm8k')[:2_000])} {one_of(rng, wrappers.REASONING)}" for _ in moments]
+    content = Work(rng, accounts, _questions(prompts, moments, 0.45, 0.7))
+    return Population("course", rng, accounts, occasion(moments, HOUR_MS, weekly(LEISURE), 12, 0.3), content)
 
 
 def viral_prompt(span: Span, count: int) -> Population:
     """Unrelated people all over who copy one prompt from a social network within a few hours."""
     rng = span.rng("viral")
     accounts = freeze(rng, [draft(rng, CHAT) for _ in range(count)])
-    prompt = texts.corpus("awesome_prompts")[int(rng.integers(400))][:400]
-    start, end = _moment(span, rng, 8)
-    content = Work(rng, accounts, Job(_questions(prompt, 0.7), 0.4))
-    return Population("viral_prompt", rng, accounts, occasion(start, end, HOUR_MS, weekly(LEISURE), 6), content)
+    moments = _moments(span, rng, 8, VIRAL_D)
+    prompts = [texts.corpus("awesome_prompts")[int(rng.integers(400))][:400] for _ in moments]
+    content = Work(rng, accounts, _questions(prompts, moments, 0.7, 0.5))
+    return Population("viral_prompt", rng, accounts, occasion(moments, HOUR_MS, weekly(LEISURE), 6), content)
 
 
 def hackathon(span: Span, count: int) -> Population:
@@ -64,15 +85,16 @@ def hackathon(span: Span, count: int) -> Population:
     where = infra.country(rng)
     hall = [infra.home(rng, where) for _ in range(2)]
     drafts = [draft(rng, CODE if rng.random() < 0.6 else API, where) for _ in range(count)]
+    moments = _moments(span, rng, 24, np.inf)
+    start = moments[0][0]
     for one in drafts:
         one.plan, one.payment, one.org = "free", None, None
-        one.age_days = 0.05 + rng.random()
+        one.age_days = 0.05 + rng.random() - (start - span.start_ms) / DAY_MS
+        one.from_ms = start - int(one.age_days * DAY_MS) if one.age_days < 0 else 0
         one.networks = [hall[int(rng.integers(2))]]
     accounts = freeze(rng, drafts)
-    start, end = _moment(span, rng, 24)
-    return Population(
-        "hackathon", rng, accounts, occasion(start, end, HOUR_MS, weekly(WORK), 8, 0.1), Everyday(rng, accounts)
-    )
+    rhythm = occasion(moments, HOUR_MS, weekly(WORK), 8, 0.1)
+    return Population("hackathon", rng, accounts, rhythm, Everyday(rng, accounts))
 
 
 def release_rush(span: Span, count: int) -> Population:
@@ -82,10 +104,10 @@ def release_rush(span: Span, count: int) -> Population:
     for one in drafts:
         one.model = NEW_MODEL if span.release_ms is not None else one.model
     accounts = freeze(rng, drafts)
-    released = span.release_ms if span.release_ms is not None else _moment(span, rng, 6)[0]
+    released = span.release_ms if span.release_ms is not None else _moments(span, rng, 6, np.inf)[0][0]
     frames = [wrappers.wrapper(rng, "reasoning") for _ in range(4)]
     content = Work(rng, accounts, Job(wrapped(frames, texts.corpus("gsm8k")[:300]), 0.6))
-    rhythm = occasion(released, released + 12 * HOUR_MS, HOUR_MS, weekly(WORK), 8, 0.2)
+    rhythm = occasion([(released, released + 12 * HOUR_MS)], HOUR_MS, weekly(WORK), 8, 0.2)
     population = Population("release_rush", rng, accounts, rhythm, content)
     population.start_ms = released if span.release_ms is not None else 0
     return population

@@ -7,7 +7,10 @@ from streams.simulator.accounts import API, CHAT, LANGUAGES, TOPICS, Draft, draf
 from streams.simulator.content import Everyday, Job, Work, digest, said, wrapped, wrapped_human
 from streams.simulator.kinds.people import newcomers
 from streams.simulator.population import FreshClient, Population, Span
-from streams.simulator.rhythm import HOUR_MS, LEISURE, WORK, clients, flat, nightly, occasion, weekly
+from streams.simulator.rhythm import DAY_MS, HOUR_MS, LEISURE, WORK, clients, flat, nightly, occasion, weekly
+
+BACKFILL_MS = 2 * DAY_MS
+FAILS_EVERY_MS = 5 * DAY_MS  # how often the other provider of a router fails
 
 
 def _programs(rng: np.random.Generator, count: int, low: float, high: float) -> list[Draft]:
@@ -147,6 +150,13 @@ def rag_backfill(span: Span, count: int) -> Population:
     accounts = freeze(rng, drafts)
     frames = [wrappers.wrapper(rng, "plain") for _ in range(count)]
     content = Work(rng, accounts, Job(wrapped_human(frames, TOPICS.index("writing"), np.arange(count))))
+    length = span.end_ms - span.start_ms
+    latest = max(length - BACKFILL_MS, 0)
+    begins = (rng.random(count) * latest).astype(np.int64)
+    for one, begin in zip(drafts, begins.tolist(), strict=True):
+        one.age_days -= begin / DAY_MS
+    accounts.from_ms[:] = span.start_ms + begins
+    accounts.to_ms[:] = accounts.from_ms + BACKFILL_MS
     return Population("rag_backfill", rng, accounts, flat, content)
 
 
@@ -182,6 +192,8 @@ def fallback_router(span: Span, count: int) -> Population:
     rng = span.rng("fallback")
     accounts = freeze(rng, _programs(rng, count, 300, 900))
     length = span.end_ms - span.start_ms
-    start = span.start_ms + int(rng.random() * length * 0.7)
-    rhythm = occasion(start, start + HOUR_MS, HOUR_MS // 12, weekly(WORK), 20, 0.05)
+    number = max(1, int(length / FAILS_EVERY_MS))
+    part = length // number
+    starts = [span.start_ms + i * part + int(rng.random() * part * 0.7) for i in range(number)]
+    rhythm = occasion([(start, start + HOUR_MS) for start in starts], HOUR_MS // 12, weekly(WORK), 20, 0.05)
     return Population("fallback_router", rng, accounts, rhythm, Everyday(rng, accounts))

@@ -6,7 +6,7 @@ from streams.simulator import infra
 from streams.simulator.accounts import API, CHAT, CODE, Draft, draft, freeze
 from streams.simulator.content import Everyday
 from streams.simulator.population import Population, Span
-from streams.simulator.rhythm import HOUR_MS, WORK, between, occasion, weekly
+from streams.simulator.rhythm import DAY_MS, HOUR_MS, WORK, between, occasion, weekly
 
 
 def _company(rng: np.random.Generator, drafts: list[Draft], group: int) -> None:
@@ -42,11 +42,11 @@ def migration(span: Span, count: int) -> Population:
     where = infra.country(rng)
     drafts = [draft(rng, CODE if rng.random() < 0.4 else CHAT, where) for _ in range(count)]
     _company(rng, drafts, 0)
-    for one in drafts:
-        one.age_days = 0.02 + rng.random() * 0.04
-    accounts = freeze(rng, drafts)
     start = span.start_ms + int((0.15 + 0.5 * rng.random()) * (span.end_ms - span.start_ms))
-    rhythm = between(start, span.end_ms, occasion(start, start + HOUR_MS, HOUR_MS // 6, weekly(WORK), 5))
+    for one in drafts:  # opened within the hour before
+        one.age_days = 0.002 + rng.random() * 0.04 - (start - span.start_ms) / DAY_MS
+    accounts = freeze(rng, drafts)
+    rhythm = between(start, span.end_ms, occasion([(start, start + HOUR_MS)], HOUR_MS // 6, weekly(WORK), 5))
     return Population("migration", rng, accounts, rhythm, Everyday(rng, accounts), start_ms=start)
 
 
