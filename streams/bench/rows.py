@@ -31,6 +31,7 @@ class Row(msgspec.Struct):
     memory_bytes: int = 0  # grown by
     memory_bytes_per_account: float = 0.0
     alerts: int = 0
+    start_cpu_s: float = 0.0  # before the first event: imports, compiled code, joining the groups
     void: str = ""  # why the figures do not count
 
 

@@ -136,6 +136,8 @@ def _show(traffic: "Traffic", rows: "list[Row]") -> None:
         if row.stages_us_per_event:
             stages = ", ".join(f"{stage} {us}" for stage, us in row.stages_us_per_event.items())
             click.echo(f"\nus of CPU an event by stage ({row.row}): {stages}")
+        if row.start_cpu_s:
+            click.echo(f"the {row.row} took {row.start_cpu_s} s of CPU to start, before its first event")
         if row.per_event:
             click.echo("per event: " + ", ".join(f"{name} {value}" for name, value in row.per_event.items()))
         if row.memory_bytes_per_account:

@@ -31,6 +31,7 @@ class Numbers(Struct, frozen=True):
 
     ready: bool = False
     events: int = 0
+    read: int = 0  # records of the requests topic taken in, up to the last batch; the others are a second old
     accounts: int = 0
     clusters: int = 0
     cases: int = 0
@@ -119,7 +120,7 @@ def parse(text: str) -> Numbers:
     """Pick what the demo shows out of the worker's metrics (Prometheus text format)."""
     held: dict[tuple[str, str], float] = {}
     lag = dict.fromkeys(STAGES, 0)
-    events, watermark, ready, cpu, resident = 0.0, 0.0, False, 0.0, 0.0
+    events, read, watermark, ready, cpu, resident = 0.0, 0.0, 0.0, False, 0.0, 0.0
     for family in text_string_to_metric_families(text):
         for name, labels, value, *_ in family.samples:
             stage = labels.get("stage", "")
@@ -129,6 +130,8 @@ def parse(text: str) -> Numbers:
                 lag[stage] += int(value)
             elif name == "stillwatch_events_total" and stage == "accounts" and labels["outcome"] in TAKEN:
                 events += value
+            elif name == "stillwatch_records_read_total" and stage == "accounts":
+                read = value
             elif name == "stillwatch_watermark_timestamp_seconds" and stage == "campaigns":
                 watermark = value
             elif name == "stillwatch_ready":
@@ -140,6 +143,7 @@ def parse(text: str) -> Numbers:
     return Numbers(
         ready=ready,
         events=int(events),
+        read=int(read),
         accounts=int(held.get(("campaigns", "accounts"), 0)),
         clusters=int(held.get(("campaigns", "clusters"), 0)),
         cases=int(held.get(("campaigns", "cases_open"), 0)),

@@ -21,6 +21,7 @@ def test_all_rows():
     assert decode["cpu_us_per_event"] < replay["cpu_us_per_event"] < worker["cpu_us_per_event"]
     assert {"accounts", "tokens", "campaigns"} == set(replay["stages_us_per_event"])
     assert replay["memory_bytes"] > 0
+    assert worker["start_cpu_s"] > 0
 
 
 def test_rows_that_are_none():
