@@ -63,8 +63,8 @@ class AccountModels:
         if median is None:
             return nan, nan, nan, nan, nan
         return (
-            self.gap_mean.get(), max(SURPRISE_SD_FLOOR, sqrt(self.gap_var.get())),
-            self.size_mean.get(), max(SURPRISE_SD_FLOOR, sqrt(self.size_var.get())), median,
+            self.gap_mean.get(), sqrt(max(SURPRISE_SD_FLOOR**2, self.gap_var.get())),
+            self.size_mean.get(), sqrt(max(SURPRISE_SD_FLOOR**2, self.size_var.get())), median,
         )  # fmt: skip
 
     def dump(self) -> list[Dump]:

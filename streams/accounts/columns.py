@@ -29,7 +29,7 @@ from streams.accounts.scan import (
     scan,
 )
 from streams.contracts.fingerprint import fingerprint
-from streams.contracts.hashing import hash32, hash64
+from streams.contracts.hashing import hash32, hash64, murmur2
 from streams.contracts.packets import CLIENT, DEVICE, MAIL, NETWORK, PAYMENT, SYSTEM, TEMPLATE
 from streams.contracts.request import Client, Identity, Prompt, Rejected, RequestEvent, decode_request
 from streams.contracts.xxh3 import PADDING
@@ -117,8 +117,8 @@ class Reader:
         ends = np.cumsum(np.fromiter(map(len, whole), np.int64, len(values)))  # type: ignore[arg-type]
         rows = np.zeros(len(values), EVENT)
         scan(SCHEMA, TOPICS, np.frombuffer(text, np.uint8), ends, self._max_bytes, rows)
-        for i in np.flatnonzero(rows["read"] > PLAIN).tolist():
-            self._finish(rows[i], text)
+        if (left := np.flatnonzero(rows["read"] & (WITH_ADDRESS | WITH_TEXT))).size:
+            self._finish(rows, left, text)
         odd = []
         extra: list[bytes] = []
         size = len(text)
@@ -138,20 +138,22 @@ class Reader:
             offset, rows = offset[usable], rows[usable]
         return Events(offset, rows, text), odd
 
-    def _finish(self, row: Any, text: bytes) -> None:
-        """Do what is left to do for a plain record."""
-        if row["read"] & WITH_ADDRESS:
-            start = int(row["address_at"])
-            row["tokens"][0] = self._network(text[start : start + int(row["address_size"])].decode())
-        if row["read"] & WITH_TEXT:
-            start = int(row["text_at"]) - 1
+    def _finish(self, rows: Any, left: Any, text: bytes) -> None:
+        """Do what is left to do for plain records."""
+        with_address = left[rows["read"][left] & WITH_ADDRESS > 0]
+        places = (rows[name][with_address].tolist() for name in ("address_at", "address_size"))
+        rows["tokens"][with_address, 0] = [
+            self._network(text[start : start + size].decode()) for start, size in zip(*places, strict=True)
+        ]
+        for i in left[rows["read"][left] & WITH_TEXT > 0].tolist():
+            start = int(rows["text_at"][i]) - 1
             try:
-                prompt = _decode_text(text[start : start + int(row["text_size"]) + 2])
+                prompt = _decode_text(text[start : start + int(rows["text_size"][i]) + 2])
             except ValueError:
-                row["read"] = ODD
-                return
-            _add_fingerprint(row, prompt)
-        row["read"] = PLAIN
+                rows["read"][i] = ODD
+                continue
+            _add_fingerprint(rows[i], prompt)
+        rows["read"][left] = np.minimum(rows["read"][left], PLAIN)
 
     def _network(self, address: str) -> int:
         known = self._networks
@@ -170,6 +172,7 @@ class Reader:
         row["time"], row["input"], row["output"] = event.event_time, event.input_tokens, event.output_tokens
         row["created"] = event.account_created_at or 0
         row["account"], row["digest"] = hash64(event.account_id.encode()), hash32(event.event_id.encode())
+        row["murmur"] = murmur2(event.account_id.encode())
         row["org"], row["plan"] = token_of(ORGANISATION, event.org_id), token_of(PLAN, event.plan)
         shown = f"{client.tls_fingerprint or ''}\n{client.user_agent or ''}"
         row["tokens"] = (

@@ -14,19 +14,16 @@ from numba import njit
 from streams.accounts.account import SURPRISE_MAX, AccountModels
 from streams.accounts.features import LAYOUT
 
+SKIPPED, DUPLICATE, ACCEPTED = range(3)  # what became of an event
 TOGETHER = 8  # events that wait for each other
 
 HABITS = np.dtype(
     [
-        # NaN: not known yet; in doublings of seconds and tokens
-        ("gap_mean", "<f8"), ("gap_sd", "<f8"), ("size_mean", "<f8"), ("size_sd", "<f8"), ("input_median", "<f8"),
+        ("stated", "<f8", (5,)),  # what `AccountModels.stated` gave last
         ("waiting", "u1"),  # so many of the next
-        ("gap_ms", "<u4", (TOGETHER,)), ("output", "<u4", (TOGETHER,)), ("input", "<u4", (TOGETHER,)),
+        ("events", "<u4", (3, TOGETHER)),  # gaps in ms, output and input tokens
     ]
 )  # fmt: skip
-STATED = ("gap_mean", "gap_sd", "size_mean", "size_sd", "input_median")
-EVENTS = ("gap_ms", "output", "input")
-
 _RATE_AT, _SIZE_AT, _INPUT_AT, _CHANGE_AT, _ESTABLISHED_AT = (
     np.uint64(LAYOUT[name][0])
     for name in ("rate_surprise", "size_surprise", "input_surprise", "rate_change", "established")
@@ -43,16 +40,19 @@ def _deviations(distance: Any, deviation: Any) -> Any:
 @njit(cache=True)
 def _learn(
     place: Any, habits: Any, free: Any, top: int, at: Any, events: Any, taken: Any, start: int, from_event: int,
-    made: Any, full: Any,
+    made: Any, full: Any, waited: Any, taught: int,
 ) -> Any:  # fmt: skip
     """Score events from ``start`` on and let them wait, up to one whose account has to be taught first.
 
-    Returns where it stopped, the top of the stack of free places, and how many were made and are full.
+    Of the places in ``full`` the first ``taught`` have been taught since. Returns where it stopped, the top of the
+    stack of free places, and how many were made and are full.
     """
+    for k in range(taught):
+        habits[full[k, 0]].waiting = 0
     n_made, n_full = 0, 0
     for i in range(start, at.size):
         out, event, r = taken[i], events[i], at[i]
-        if out.outcome != 2:
+        if out.outcome != ACCEPTED:
             continue
         p = place[r]
         if p >= 0 and habits[p].waiting == TOGETHER:
@@ -72,23 +72,23 @@ def _learn(
             made[n_made] = p
             n_made += 1
             own = habits[p]
-            own.gap_mean, own.gap_sd, own.size_mean, own.size_sd = np.nan, np.nan, np.nan, np.nan
-            own.input_median, own.waiting = np.nan, 0
+            own.stated[:], own.waiting = np.nan, 0
             continue
         own = habits[p]
         gap_ms = min(max(out.gap_ms, np.int64(0)), np.int64(_U32_MAX))
         output, input_ = min(event.output, np.int64(_U32_MAX)), min(event.input, np.int64(_U32_MAX))
         gap, size = np.log2(gap_ms / 1000.0 + 0.25), np.log2(output + 1.0)
-        above = np.log2(input_ + 1.0) - own.input_median
-        out.bits |= _deviations(own.gap_mean - gap, own.gap_sd) << _RATE_AT
-        out.bits |= _deviations(size - own.size_mean, own.size_sd) << _SIZE_AT
+        above = np.log2(input_ + 1.0) - own.stated[4]
+        out.bits |= _deviations(own.stated[0] - gap, own.stated[1]) << _RATE_AT
+        out.bits |= _deviations(size - own.stated[2], own.stated[3]) << _SIZE_AT
         if above >= 2.0:
             out.bits |= np.uint64(min(np.float64(_INPUT_MAX), above / 2.0)) << _INPUT_AT
         w = own.waiting
-        own.gap_ms[w], own.output[w], own.input[w] = gap_ms, output, input_
+        own.events[0, w], own.events[1, w], own.events[2, w] = gap_ms, output, input_
         own.waiting = w + 1
         if w + 1 == TOGETHER:
             full[n_full, 0], full[n_full, 1] = p, i
+            waited[n_full] = own.events
             n_full += 1
     return at.size, top, n_made, n_full
 
@@ -132,39 +132,36 @@ class Habits:
         """Score the events of rows ``at`` against their accounts' pasts, learn them, and add to their ``bits``."""
         self._reserve(at.size)
         made, full = np.empty(at.size, np.int32), np.empty((at.size, 2), np.int64)
-        start = 0
-        while start < at.size:
+        waited = np.empty((at.size, 3, TOGETHER), np.int64)
+        start = n_full = 0
+        while start < at.size or n_full:
             start, self._top, n_made, n_full = _learn(
-                self.place, self._columns, self._free, self._top, at, events, taken, start, self._from_event, made, full
-            )
+                self.place, self._columns, self._free, self._top, at, events, taken, start, self._from_event, made,
+                full, waited, n_full,
+            )  # fmt: skip
             for place in made[:n_made].tolist():
                 self._models[place] = AccountModels()
             if n_full:
-                self._teach(full[:n_full, 0], full[:n_full, 1], taken)
+                self._teach(full[:n_full].tolist(), waited[:n_full].tolist(), taken)
 
-    def _teach(self, places: Any, last: Any, taken: Any) -> None:
-        """Teach what waits at these places; ``last`` is the event that completes it."""
-        columns = self._columns
-        waited = (columns[name][places].tolist() for name in EVENTS)
-        said, changed = [], []
-        for place, i, *events in zip(places.tolist(), last.tolist(), *waited, strict=True):
+    def _teach(self, full: list[list[int]], waited: list[list[list[int]]], taken: Any) -> None:
+        """Teach what waited at places, each given with the event that completed it."""
+        stated = self._columns["stated"]
+        for (place, i), events in zip(full, waited, strict=True):
             model: Any = self._models[place]
             if model.learn(*events):
-                changed.append(i)
-            said.append(model.stated())
-        for name, column in zip(STATED, zip(*said, strict=True), strict=True):
-            columns[name][places] = column
-        columns["waiting"][places] = 0
-        taken["bits"][changed] |= np.uint64(1) << _CHANGE_AT
+                taken["bits"][i] |= np.uint64(1) << _CHANGE_AT
+            stated[place] = model.stated()
 
-    def remove(self, row: int) -> None:
-        """Forget what is known of a row."""
-        place = int(self.place[row])
-        if place >= 0:
+    def remove(self, rows: list[int]) -> None:
+        """Forget what is known of rows."""
+        places = self.place[rows]
+        places = places[places >= 0]
+        for place in places.tolist():
             self._models[place] = None
-            self._free[self._top] = place
-            self._top += 1
-            self.place[row] = -1
+        self._free[self._top : self._top + places.size] = places
+        self._top += places.size
+        self.place[rows] = -1
 
     def dump(self, row: int) -> tuple[list[Any], bytes] | None:
         """Plain numbers of a row's models, and the events that wait."""
@@ -174,11 +171,11 @@ class Habits:
         model: Any = self._models[place]
         own = self._columns[place]
         waiting = int(own["waiting"])
-        return model.dump(), b"".join(own[name][:waiting].tobytes() for name in EVENTS)
+        return model.dump(), own["events"][:, :waiting].tobytes()
 
     def load(self, row: int, dumps: list[Any], waiting_bytes: bytes) -> None:
         """Take over what `dump` gave; raises `StateError` or ValueError if it does not fit."""
-        waiting = np.frombuffer(waiting_bytes, np.uint32).reshape(len(EVENTS), -1)
+        waiting = np.frombuffer(waiting_bytes, np.uint32).reshape(3, -1)
         if waiting.shape[1] >= TOGETHER:
             raise ValueError(f"{waiting.shape[1]} events wait, {TOGETHER - 1} at most may")
         self._reserve(1)
@@ -187,8 +184,5 @@ class Habits:
         self.place[row] = place
         model = self._models[place] = AccountModels.load(dumps)
         own = self._columns[place]
-        for name, value in zip(STATED, model.stated(), strict=True):
-            own[name] = value
-        for name, values in zip(EVENTS, waiting, strict=True):
-            own[name][: values.size] = values
-        own["waiting"] = waiting.shape[1]
+        own["stated"], own["waiting"] = model.stated(), waiting.shape[1]
+        own["events"][:, : waiting.shape[1]] = waiting

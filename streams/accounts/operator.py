@@ -10,11 +10,11 @@ import numpy as np
 from streams.accounts.clock import PartitionClock
 from streams.accounts.columns import NO_EVENTS, Events, Reader
 from streams.accounts.dead_letters import dead_letter
+from streams.accounts.habits import ACCEPTED, DUPLICATE
 from streams.accounts.outbox import Outbox
 from streams.accounts.sightings import FirstSightings
-from streams.accounts.table import ACCEPTED, DUPLICATE, AccountTable
+from streams.accounts.table import AccountTable
 from streams.config import Settings
-from streams.contracts.hashing import partition_of
 from streams.contracts.packets import ENDED, IDLE, NO_TIME, RUNNING, Introduction
 from streams.contracts.request import Rejected
 from streams.errors import StateError
@@ -164,16 +164,14 @@ class AccountsOperator:
 
     def _events(self, events: Events, time: Any) -> None:
         table = self._table
-        at, new = table.find(events)
-        for row in new:
-            name = table.names[row] or ""
-            table.rows["misrouted"][row] = partition_of(name, self._settings.kafka.request_partitions) != self.partition
+        at = table.find(events)
         taken = table.take(at, time, events, self._limits.ttl_ms)
         if self._durable:
             for row in at[taken["newly_dirty"] == 1].tolist():
                 self._dirty[row] = int(table.dirty_at[row])
         kept = np.flatnonzero(taken["outcome"] == ACCEPTED)
-        misrouted = int(table.rows["misrouted"][at[kept]].sum())
+        partition = (events.rows["murmur"] & 0x7FFFFFFF) % self._settings.kafka.request_partitions
+        misrouted = int(np.count_nonzero(partition[kept] != self.partition))
         self._introduce(events, at, time, taken)
         table.habits.learn(at, events.rows, taken)
         for n, keys in (
@@ -196,7 +194,7 @@ class AccountsOperator:
             plan = int(rows["plan"][i])
             if plan and plan not in self._plans:
                 self._plans[plan] = events.plan(i)
-            who = (int(table.hashes[row]), table.names[row] or "")
+            who = (int(table.hashes[row]), table.name(row))
             org, mail, created = (int(taken[name][i]) for name in ("org", "mail", "created_at"))
             known = self._plans[int(taken["plan"][i])]
             self._outbox.introductions.append(
@@ -232,7 +230,7 @@ class AccountsOperator:
         self._gone = []
         for row in rows:
             state = (*table.dump(row), plans[int(table.rows["plan"][row])], table.habits.dump(row))
-            snapshots.append((b"a" + (table.names[row] or "").encode(), pack(state)))
+            snapshots.append((b"a" + table.name(row).encode(), pack(state)))
             del self._dirty[row]
         table.dirty_at[rows] = -1
         for memory in self._memories.values():

@@ -21,7 +21,7 @@ from numba import njit
 from streams.accounts import features
 from streams.contracts.packets import CLIENT, DEVICE, MAIL, NETWORK, PAYMENT, SYSTEM, TEMPLATE
 from streams.contracts.request import RequestEvent
-from streams.contracts.xxh3 import LENGTH_MAX, load32, load64, trailing_zeros, xxh3, xxh32
+from streams.contracts.xxh3 import LENGTH_MAX, load32, load64, murmur2, trailing_zeros, xxh3, xxh32
 
 MODEL, COUNTRY, ORGANISATION, PLAN = 64, 65, 66, 67  # kinds that never leave the account
 INFRASTRUCTURE = (NETWORK, CLIENT, PAYMENT, DEVICE, MAIL, MODEL, COUNTRY)
@@ -40,6 +40,7 @@ EVENT = np.dtype(
         ("exact", "<u8"),  # hash of the whole text, 0 unknown
         ("bins", "<u8"),  # what needs neither the account nor its past (`features.LAYOUT`)
         ("digest", "<u4"),  # hash of the event's id
+        ("murmur", "<u4"),  # hash of the account that a producer takes a partition by
         # places in the buffer, in bytes: account id, name of the plan, and text or address for what is left to do
         ("name_at", "<i8"), ("plan_at", "<i8"), ("text_at", "<i8"), ("address_at", "<i8"),
         ("name_size", "<u2"), ("plan_size", "<u2"), ("text_size", "<i4"), ("address_size", "<u2"),
@@ -546,6 +547,7 @@ def scan(schema, topics, data, ends, max_bytes, rows):
         row.time, row.input, row.output = number[EVENT_TIME], number[INPUT], number[OUTPUT]
         row.created = number[CREATED]
         row.account = xxh3(data, at[ACCOUNT], size[ACCOUNT], np.uint64(0))
+        row.murmur = murmur2(data, at[ACCOUNT], size[ACCOUNT])
         row.digest = xxh32(data, at[EVENT_ID], size[EVENT_ID])
         row.org = _token(data, at[ORG], size[ORG], ORGANISATION)
         row.plan = _token(data, at[PLAN_NAME], size[PLAN_NAME], PLAN)

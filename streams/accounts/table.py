@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from streams.accounts.columns import Events
-from streams.accounts.habits import Habits
+from streams.accounts.habits import ACCEPTED, DUPLICATE, Habits
 from streams.contracts.hashing import hash64
 from streams.errors import StateError
 
@@ -20,8 +20,9 @@ USUAL_VISITS = 3  # a stolen key's probe and the start of its burst are two visi
 VISIT_PAUSE_MS = 240_000
 START_SLOTS = 1 << 10  # of the index
 LOAD = 0.6
+NAME_BYTES = 39  # of an account's id that a row holds itself; longer ones cost 100 bytes more
+LONG = 255
 FEW_IDS = 8  # event ids that a row holds itself; most accounts never have more
-SKIPPED, DUPLICATE, ACCEPTED = range(3)
 USUAL = [("values", "<u8", (PLACES,)), ("visits", "u1", (PLACES,))]
 
 ROW = np.dtype(
@@ -30,7 +31,7 @@ ROW = np.dtype(
         ("last_time", "<i8"), ("org", "<u8"), ("mail", "<u8"), ("created_at", "<i8"), ("plan", "<u8"),
         # the two that most exchanges come from, with their votes
         ("network", USUAL), ("client", USUAL),
-        ("count", "<u4"), ("misrouted", "u1"),
+        ("count", "<u4"),
     ]
 )  # fmt: skip
 
@@ -151,33 +152,71 @@ def _take(
 
 
 @njit(cache=True)
-def _find(keys: Any, rows: Any, hashes: Any, at: Any) -> int:
-    """Give the row of each account, -1 for none, and how many have none."""
+def _slot(keys: Any, key: Any) -> Any:
     mask = keys.size - 1
-    missing = 0
-    for i in range(hashes.size):
-        key = max(hashes[i], np.uint64(1))
-        slot = np.int64(key & np.uint64(mask))
-        while keys[slot] != 0 and keys[slot] != key:
-            slot = (slot + 1) & mask
-        at[i] = rows[slot] if keys[slot] else -1
-        missing += keys[slot] == 0
-    return missing
+    slot = np.int64(key & np.uint64(mask))
+    while keys[slot] != 0 and keys[slot] != key:
+        slot = (slot + 1) & mask
+    return slot
 
 
 @njit(cache=True)
-def _index(keys: Any, rows: Any, hashes: Any, added: Any) -> None:
-    mask = keys.size - 1
-    for i in range(added.size):
-        key = max(hashes[added[i]], np.uint64(1))
-        slot = np.int64(key & np.uint64(mask))
-        while keys[slot] != 0 and keys[slot] != key:
-            slot = (slot + 1) & mask
-        keys[slot], rows[slot] = key, added[i]
+def _find(
+    keys: Any,
+    index_rows: Any,
+    events: Any,
+    text: Any,
+    free: Any,
+    top: int,
+    hashes: Any,
+    names: Any,
+    at: Any,
+    added: Any,
+) -> Any:
+    """Give the row of each event's account; one from the stack of free rows if it has none yet."""
+    n = 0
+    for i in range(events.size):
+        event = events[i]
+        key = max(event.account, np.uint64(1))
+        slot = _slot(keys, key)
+        if keys[slot] == 0:
+            top -= 1
+            row = free[top]
+            keys[slot], index_rows[slot], hashes[row] = key, row, event.account
+            size = min(np.int64(event.name_size), names.shape[1] - 1)
+            names[row, 0] = size if size == event.name_size else LONG
+            for k in range(size):
+                names[row, k + 1] = text[event.name_at + k]
+            added[n] = i
+            n += 1
+        at[i] = index_rows[slot]
+    return n, top
+
+
+@njit(cache=True)
+def _index(keys: Any, index_rows: Any, hashes: Any, rows: Any) -> None:
+    for row in rows:
+        key = max(hashes[row], np.uint64(1))
+        slot = _slot(keys, key)
+        keys[slot], index_rows[slot] = key, row
+
+
+@njit(cache=True)
+def _lookup(keys: Any, index_rows: Any, account: Any) -> Any:
+    slot = _slot(keys, max(account, np.uint64(1)))
+    return index_rows[slot] if keys[slot] else np.int32(-1)
+
+
+def _stack(stack: Any, top: int, size: int, more: int) -> tuple[Any, int]:
+    """Enlarge a stack of free places by the places from ``size`` on; the lowest comes off first."""
+    new = np.zeros(size + more, np.int32)
+    new[more : more + top] = stack[:top]
+    new[:more] = np.arange(size + more - 1, size - 1, -1)
+    return new, top + more
 
 
 class AccountTable:
-    """Rows of accounts by name. A row that is let go is used again."""
+    """Rows of accounts by the hash of their name. A row that is let go is used again."""
 
     def __init__(self, ring: int, river_from_event: int) -> None:
         """``ring`` event ids of each account are remembered; it has River models from so many events on."""
@@ -185,52 +224,53 @@ class AccountTable:
         self.habits = Habits(river_from_event)
         self._index_keys = np.zeros(START_SLOTS, np.uint64)  # hashes of accounts, 0: free
         self._index_rows = np.zeros(START_SLOTS, np.int32)
-        self.names: list[str | None] = []
+        self._names = np.zeros((0, 1 + NAME_BYTES), np.uint8)  # how many, then so many; `LONG`: in the dictionary
+        self._long_names: dict[int, bytes] = {}
         self.hashes = np.zeros(0, np.uint64)
         self.rows = np.zeros(0, ROW)
         self.dirty_at = np.zeros(0, np.int64)  # offset that made a row dirty, -1: clean
         self._few = np.zeros((0, min(FEW_IDS, ring)), np.uint32)
         self._many = np.zeros((0, ring), np.uint32)
         self._many_at = np.zeros(0, np.int32)  # place of a row in the above, -1: none
-        self._free: list[int] = []
-        self._free_many = np.zeros(0, np.int32)  # a stack ...
+        self._free = np.zeros(0, np.int32)  # rows: a stack ...
         self._top = 0  # ... of so many
+        self._free_many = np.zeros(0, np.int32)  # the same of places in `_many`
+        self._top_many = 0
 
     def __len__(self) -> int:
-        return self.rows.size - len(self._free)
+        return self.rows.size - self._top
 
     @property
     def nbytes(self) -> int:
-        """Size of the columns in bytes, without names."""
-        columns = (self.hashes, self.rows, self.dirty_at, self._few, self._many, self._many_at, self._free_many)
+        """Size of the columns in bytes."""
+        columns = (
+            self.hashes, self.rows, self.dirty_at, self._few, self._many, self._many_at, self._free_many, self._free,
+            self._names, self._index_keys, self._index_rows,
+        )  # fmt: skip
         return sum(column.nbytes for column in columns) + self.habits.nbytes
 
-    def find(self, events: Events) -> tuple[Any, list[int]]:
-        """Rows of the accounts of events; those not yet known get one, and are returned as well."""
-        hashes = np.ascontiguousarray(events.rows["account"])
-        at = np.empty(hashes.size, np.int64)
-        if not _find(self._index_keys, self._index_rows, hashes, at):
-            return at, []
-        new = []
-        self._reserve(int(np.count_nonzero(at < 0)))
-        for i in np.flatnonzero(at < 0).tolist():
-            key = hashes[i : i + 1]
-            if _find(self._index_keys, self._index_rows, key, at[i : i + 1]):
-                at[i] = self._insert(events.name(i), int(key[0]))
-                new.append(int(at[i]))
-        return at, new
+    def name(self, row: int) -> str:
+        """Account id of a row."""
+        held = self._names[row]
+        return (self._long_names[row] if held[0] == LONG else held[1 : held[0] + 1].tobytes()).decode()
 
-    def _insert(self, name: str, account: int) -> int:
-        if not self._free:
-            self._grow()
-        row = self._free.pop()
-        self.names[row] = name
-        self.hashes[row] = account
-        _index(self._index_keys, self._index_rows, self.hashes, np.array([row]))
-        return row
+    def find(self, events: Events) -> Any:
+        """Rows of the accounts of events; those not yet known get one."""
+        n = events.offset.size
+        self._reserve(n)
+        at, added = np.empty(n, np.int64), np.empty(n, np.int64)
+        new, self._top = _find(
+            self._index_keys, self._index_rows, events.rows, np.frombuffer(events.text, np.uint8), self._free,
+            self._top, self.hashes, self._names, at, added,
+        )  # fmt: skip
+        for i in added[:new][self._names[at[added[:new]], 0] == LONG].tolist():
+            self._long_names[int(at[i])] = events.name(i).encode()
+        return at
 
     def _reserve(self, more: int) -> None:
-        """Make room in the index."""
+        """Make room for so many accounts."""
+        if self._top < more:
+            self._grow(max(more, 256, self.rows.size // 8))
         slots = self._index_keys.size
         while (len(self) + more) > slots * LOAD:
             slots *= 2
@@ -240,41 +280,36 @@ class AccountTable:
     def _rebuild(self, slots: int) -> None:
         self._index_keys, self._index_rows = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
         used = np.ones(self.hashes.size, bool)
-        used[self._free] = False
+        used[self._free[: self._top]] = False
         _index(self._index_keys, self._index_rows, self.hashes, np.flatnonzero(used))
 
-    def _grow(self) -> None:
+    def _grow(self, more: int) -> None:
         size = self.rows.size
-        more = max(256, size // 2)
-        self.names += [None] * more
-        self.hashes = np.concatenate([self.hashes, np.zeros(more, np.uint64)])
+
+        def longer(column: Any, fill: int = 0) -> Any:
+            return np.concatenate([column, np.full((more, *column.shape[1:]), fill, column.dtype)])
+
+        self.hashes, self._few, self._names = longer(self.hashes), longer(self._few), longer(self._names)
+        self.dirty_at, self._many_at = longer(self.dirty_at, -1), longer(self._many_at, -1)
         fresh = np.zeros(more, ROW)
         fresh["applied"] = -1
         self.rows = np.concatenate([self.rows, fresh])
         self.habits.grow(more)
-        self.dirty_at = np.concatenate([self.dirty_at, np.full(more, -1)])
-        self._few = np.concatenate([self._few, np.zeros((more, self._few.shape[1]), np.uint32)])
-        self._many_at = np.concatenate([self._many_at, np.full(more, -1, np.int32)])
-        self._free += range(size + more - 1, size - 1, -1)
+        self._free, self._top = _stack(self._free, self._top, size, more)
 
     def _reserve_many(self, more: int) -> None:
-        if self._top >= more:
-            return
-        size = self._many.shape[0]
-        add = max(more, size // 2)
-        self._many = np.concatenate([self._many, np.zeros((add, self._ring), np.uint32)])
-        stack = np.zeros(size + add, np.int32)
-        stack[: self._top] = self._free_many[: self._top]
-        stack[self._top : self._top + add] = np.arange(size + add - 1, size - 1, -1)
-        self._free_many = stack
-        self._top += add
+        if self._top_many < more:
+            size = self._many.shape[0]
+            add = max(more, size // 8)
+            self._many = np.concatenate([self._many, np.zeros((add, self._ring), np.uint32)])
+            self._free_many, self._top_many = _stack(self._free_many, self._top_many, size, add)
 
     def take(self, at: Any, time: Any, events: Events, ttl_ms: int) -> Any:
         """Take in events of the rows ``at``, in order, at their effective times; returns `TAKEN`."""
         self._reserve_many(at.size)
         taken = np.zeros(at.size, TAKEN)
-        self._top = _take(
-            self.rows, self._few, self._many, self._many_at, self._free_many, self._top, self.dirty_at, at,
+        self._top_many = _take(
+            self.rows, self._few, self._many, self._many_at, self._free_many, self._top_many, self.dirty_at, at,
             events.offset, time, events.rows, ttl_ms, self._ring, taken,
         )  # fmt: skip
         return taken
@@ -283,27 +318,39 @@ class AccountTable:
         """Rows of accounts last seen before a time."""
         return np.flatnonzero((self.rows["count"] > 0) & (self.rows["last_time"] < oldest_ms)).tolist()
 
+    def least(self, n: int) -> list[int]:
+        """Rows of the ``n`` accounts that are the least loss: by the order of magnitude of their exchanges, then age.
+
+        Whoever floods a partition with new ids pushes out his own ids first, and no account that has its models.
+        """
+        rows = np.flatnonzero(self.rows["count"])
+        magnitude = np.minimum(np.frexp(self.rows["count"][rows])[1], 4)
+        found: list[int] = rows[np.lexsort((self.rows["last_time"][rows], magnitude))[:n]].tolist()
+        return found
+
     def remove(self, rows: list[int]) -> list[str]:
         """Let rows go; returns the accounts' names."""
-        names = [self.names[row] or "" for row in rows]
+        if not rows:
+            return []
+        names = [self.name(row) for row in rows]
         self.rows[rows] = np.zeros(1, ROW)[0]
         self.rows["applied"][rows], self.dirty_at[rows] = -1, -1
         for row in rows:
-            self.names[row] = None
-            self.habits.remove(row)
-            if self._many_at[row] >= 0:
-                self._free_many[self._top] = self._many_at[row]
-                self._top += 1
-                self._many_at[row] = -1
-        self._free += rows
-        if rows:
-            self._rebuild(self._index_keys.size)
+            self._long_names.pop(row, None)
+        self.habits.remove(rows)
+        many = self._many_at[rows]
+        many = many[many >= 0]
+        self._free_many[self._top_many : self._top_many + many.size] = many
+        self._top_many += many.size
+        self._many_at[rows] = -1
+        self._free[self._top : self._top + len(rows)] = rows
+        self._top += len(rows)
+        self._rebuild(self._index_keys.size)
         return names
 
     def knows(self, name: str) -> bool:
         """Tell whether an account has a row."""
-        key, at = np.array([hash64(name.encode())], np.uint64), np.empty(1, np.int64)
-        return not _find(self._index_keys, self._index_rows, key, at)
+        return bool(_lookup(self._index_keys, self._index_rows, np.uint64(hash64(name.encode()))) >= 0)
 
     def dump(self, row: int) -> tuple[bytes, bytes]:
         """A row and the ids of its last events."""
@@ -316,14 +363,22 @@ class AccountTable:
         if len(row_bytes) != ROW.itemsize:
             raise StateError(f"an account takes {ROW.itemsize} bytes, its state record has {len(row_bytes)}")
         self._reserve(1)
-        at = self._insert(name, hash64(name.encode()))
+        self._top -= 1
+        at = int(self._free[self._top])
+        self.hashes[at] = hash64(name.encode())
+        _index(self._index_keys, self._index_rows, self.hashes, np.array([at]))
+        text = name.encode()
+        if len(text) > NAME_BYTES:
+            self._names[at, 0], self._long_names[at] = LONG, text
+        else:
+            self._names[at, : len(text) + 1] = [len(text), *text]
         self.rows[at] = np.frombuffer(row_bytes, ROW)[0]
         if ids.size != min(int(self.rows["count"][at]), self._ring):
             ids = ids[:0]  # another number of ids was remembered: none of them is where it should be
         if ids.size > self._few.shape[1]:
             self._reserve_many(1)
-            self._top -= 1
-            self._many_at[at] = self._free_many[self._top]
+            self._top_many -= 1
+            self._many_at[at] = self._free_many[self._top_many]
             self._many[self._many_at[at], : ids.size] = ids
         else:
             self._few[at, : ids.size] = ids

@@ -1,4 +1,4 @@
-"""XXH3 (64 bits) and XXH32 of short strings, compiled: what `xxhash` gives, for bytes within a larger buffer.
+"""XXH3 (64 bits), XXH32 and Kafka's MurmurHash2 of short strings, compiled, for bytes within a larger buffer.
 
 A call from Python costs more than the hash itself, and a string to call it with costs more than both: a batch of events
 has a dozen short strings each. Only for up to `LENGTH_MAX` bytes, where XXH3 is simple; `xxhash` is there for the rest.
@@ -189,3 +189,23 @@ def xxh32(data, at, n):
     h = np.uint32(np.uint32(h ^ (h >> np.uint32(15))) * _P32_2)
     h = np.uint32(np.uint32(h ^ (h >> np.uint32(13))) * _P32_3)
     return np.uint32(h ^ (h >> np.uint32(16)))
+
+
+_M = np.uint32(0x5BD1E995)
+
+
+@njit(cache=True)
+def murmur2(data, at, n):
+    """Hash data[at : at + n] as `streams.contracts.hashing.murmur2` does; ``data`` goes on for `PADDING` bytes."""
+    h = np.uint32(np.uint32(0x9747B28C) ^ np.uint32(n))
+    end = at + n
+    while at + 4 <= end:
+        k = np.uint32(load32(data, at) * _M)
+        k = np.uint32(np.uint32(k ^ (k >> np.uint32(24))) * _M)
+        h = np.uint32(np.uint32(h * _M) ^ k)
+        at += 4
+    if at < end:
+        rest = load32(data, at) & np.uint32((np.int64(1) << (8 * (end - at))) - 1)
+        h = np.uint32(np.uint32(h ^ rest) * _M)
+    h = np.uint32(np.uint32(h ^ (h >> np.uint32(13))) * _M)
+    return np.uint32(h ^ (h >> np.uint32(15)))

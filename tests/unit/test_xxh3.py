@@ -1,4 +1,4 @@
-"""The compiled hashes are those of the library `xxhash`."""
+"""The compiled hashes are those of the library `xxhash`, and of a plain producer."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.contracts.xxh3 import LENGTH_MAX, PADDING, xxh3, xxh32
+from streams.contracts import hashing
+from streams.contracts.xxh3 import LENGTH_MAX, PADDING, murmur2, xxh3, xxh32
 
 
 @pytest.mark.parametrize("length", range(LENGTH_MAX + 1))
@@ -17,6 +18,7 @@ def test_every_length(length: int) -> None:
     for seed in (0, 1, 68):
         assert xxhash.xxh3_64_intdigest(text, seed) == xxh3(data, 0, length, np.uint64(seed))
     assert xxhash.xxh32_intdigest(text) == xxh32(data, 0, length)
+    assert hashing.murmur2(text) == murmur2(data, 0, length)
 
 
 @given(st.binary(max_size=20), st.binary(max_size=LENGTH_MAX), st.binary(max_size=20), st.integers(0, 2**64 - 1))
@@ -25,3 +27,4 @@ def test_within_other_bytes(before: bytes, text: bytes, after: bytes, seed: int)
     data = np.frombuffer(before + text + after + PADDING, np.uint8)
     assert xxhash.xxh3_64_intdigest(text, seed) == xxh3(data, len(before), len(text), np.uint64(seed))
     assert xxhash.xxh32_intdigest(text) == xxh32(data, len(before), len(text))
+    assert hashing.murmur2(text) == murmur2(data, len(before), len(text))
