@@ -112,24 +112,34 @@ def test_sigterm_in_the_middle_ends_in_order_and_repeats_nothing(
     assert len(set(alerts)) == len(alerts)
 
 
-def test_a_worker_that_joins_and_leaves_repeats_nothing(make_settings: Callable[..., Settings], tmp_path: Path):
-    """A second worker takes partitions over and gives them back: every alert exactly once."""
+def test_scaling_from_one_worker_to_four_and_back_repeats_nothing(
+    make_settings: Callable[..., Settings], tmp_path: Path
+):
+    """Under load, one joins after the other, each gets partitions, and one ends after the other: every alert once."""
     settings = make_settings()
     create_topics(settings)
-    events = make_events(60_000)
-    produce(settings, events[:10_000])
+    events, sent = make_events(80_000), 0
 
-    with WorkerProcess(settings, tmp_path) as first:
-        wait_for_alerts(settings, 500)
-        with WorkerProcess(settings, tmp_path) as second:
-            produce(settings, events[10_000:30_000])
-            assert until(lambda: settled(settings, first, second)), second.log()
-            wait_for_alerts(settings, 4_000)
-            produce(settings, events[30_000:50_000])
-            second.end()
-        produce(settings, events[50_000:])
-        wait_for_alerts(settings, 9_000)
-        first.end()
+    def feed() -> None:
+        """A tenth of the events: there is work while partitions move."""
+        nonlocal sent
+        produce(settings, events[sent : sent + len(events) // 10])
+        sent += len(events) // 10
+
+    workers: list[WorkerProcess] = []
+    try:
+        for _ in range(4):
+            feed()
+            workers.append(WorkerProcess(settings, tmp_path))
+            assert until(lambda: settled(settings, *workers)), workers[-1].log()
+        while workers:
+            feed()
+            workers.pop(0).end()
+            assert not workers or until(lambda: settled(settings, *workers)), workers[-1].log()
+    finally:
+        for worker in workers:
+            worker.__exit__()
+    produce(settings, events[sent:])
     with WorkerProcess(settings, tmp_path, "--drain") as last:
         assert 0 == last.wait(), last.log()
 
