@@ -133,8 +133,42 @@ def markdown(found: summary.Summary) -> str:
         'as infinite ("never"). The worst seed may be at three times the goal.',
         "",
     ]
-    out += _goals(found) + _accounts(found) + _false(found) + _baselines(found) + _bounds(found) + _calibration(found)
+    out += (
+        _verdict(found)
+        + _goals(found)
+        + _accounts(found)
+        + _false(found)
+        + _baselines(found)
+        + _bounds(found)
+        + _calibration(found)
+    )
     return "\n".join(out)
+
+
+def _verdict(found: summary.Summary) -> list[str]:
+    held = [row for row in found.rows if row.met is not None]
+    missed = [row.id for row in held if not row.met]
+    out = [f"- Goals for the leak: {len(held) - len(missed)} of {len(held)} met" + _but(missed) + "."]
+    for what, values, goal in (
+        ("precision", {row.id: row.precision for row in found.rows}, summary.PRECISION_GOAL),
+        ("recall", {row.id: row.recall for row in found.rows}, summary.RECALL_GOAL),
+    ):
+        below = [name for name, value in values.items() if value < goal]
+        out.append(
+            f"- Rows with a {what} of {_percent(goal)}: {len(values) - len(below)} of {len(values)}{_but(below)}."
+        )
+    out.append(f"- False cases: {found.false_cases}; benign accounts named: {found.benign_named}.")
+    if found.baselines:
+        later = [row.id for row in found.rows if not all(one.beaten for one in row.baselines.values())]
+        out.append(
+            f"- No other method is earlier at a matched rate of false cases on {len(found.rows) - len(later)} of "
+            f"{len(found.rows)} rows{_but(later)}."
+        )
+    return [*out, ""]
+
+
+def _but(names: Sequence[str]) -> str:
+    return f" (not {', '.join(names)})" if names else ""
 
 
 _USE = {
@@ -168,7 +202,15 @@ def _goals(found: summary.Summary) -> list[str]:
         ))  # fmt: skip
     columns = ("row", "shape", "unit", "goal", "median (95 %)", "worst seed", "met", "caught", "there was",
                "delay, min", "called", "hostile share of the run")  # fmt: skip
-    return ["## Before the first correct alert", "", *_table(columns, lines), "![leak curves](leak.svg)", ""]
+    campaigns = _table(("row", "campaign"), [(row.id, f"`{row.campaign}`") for row in found.rows])
+    return [
+        "## Before the first correct alert",
+        "",
+        *_table(columns, lines),
+        "![leak curves](leak.svg)",
+        "",
+        *campaigns,
+    ]
 
 
 def _accounts(found: summary.Summary) -> list[str]:

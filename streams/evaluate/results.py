@@ -38,6 +38,7 @@ class Measured(msgspec.Struct):
     nats: float | None  # evidence when the first correct alert went out
     threshold: float | None
     divergence: float  # nats per exchange
+    most_nats: float | None = None  # that any candidate group of its accounts ever had
 
 
 class FalseCase(msgspec.Struct):
@@ -53,11 +54,16 @@ class FalseCase(msgspec.Struct):
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True):
-    """A candidate group: the most evidence it ever had, the score that makes, and whether it is hostile."""
+    """A candidate group: the most evidence it ever had, the score that makes, and the campaign of most accounts."""
 
     nats: float
     score: float
-    hostile: bool
+    campaign: str  # "": half of them or more are benign
+
+    @property
+    def hostile(self) -> bool:
+        """Most of its accounts carry one campaign."""
+        return bool(self.campaign)
 
 
 class ByBaseline(msgspec.Struct):

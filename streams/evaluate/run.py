@@ -95,12 +95,14 @@ def execute(task: Task, report: Callable[[int, int], None] = lambda done, expect
     truth = simulation.truth
     score = Scorer(truth).score(cases)
     cells = watch.divergences({outcome.id: outcome.alert_ms for outcome in score.campaigns})
+    candidates = groups.found(host, {account: c.id for c in truth.campaigns for account in c.accounts})
     measured: list[Measured] = []
     for campaign, outcome in zip(truth.campaigns, score.campaigns, strict=True):
         row = run.rows[int(campaign.id.partition("-")[0]) - 1]
         moves = watch.moves.get(campaign.id)
         one = measure.measure(row, campaign, outcome, cases, truth.end_ms, moves.moved_ms() if moves else None)
         one.divergence = round(cells[campaign.id], 4)
+        one.most_nats = max((group.nats for group in candidates if group.campaign == campaign.id), default=None)
         measured.append(one)
     row_of = {c.id: run.rows[int(c.id.partition("-")[0]) - 1].id for c in truth.campaigns}
     matched, usual = ({}, {}) if panel is None else panel.judge(truth, row_of)
@@ -124,7 +126,7 @@ def execute(task: Task, report: Callable[[int, int], None] = lambda done, expect
         benign_named=score.benign_named,
         hostile_named=len(named & hostile),
         rand=measure.rand_index(truth, score.campaigns, cases),
-        groups=groups.found(host, hostile),
+        groups=candidates,
         baselines=matched,
         usual=usual,
         highest={} if panel is None else panel.highest,
@@ -190,15 +192,17 @@ class _Groups:
                 if family is not None:
                     self._members[founder] = list(state.families.members(family))
 
-    def found(self, host: Replay, hostile: set[str]) -> list[Group]:
-        """All groups; one is hostile if more than half of its accounts are."""
+    def found(self, host: Replay, campaign_of: Mapping[str, str]) -> list[Group]:
+        """All groups, each with the campaign that more than half of its accounts carry."""
         names = host.pipeline.campaigns.state.table.names
         groups = []
         for founder, (nats, limit) in sorted(self._most.items()):
             members = self._members.get(founder, [])
             if members:
-                bad = sum(names[row] in hostile for row in members)
-                groups.append(Group(round(nats, 3), round(_score(nats, limit), 4), 2 * bad > len(members)))
+                count = Counter(carried for row in members if (carried := campaign_of.get(names[row])))
+                campaign, most = count.most_common(1)[0] if count else ("", 0)
+                campaign = campaign if 2 * most > len(members) else ""
+                groups.append(Group(round(nats, 3), round(_score(nats, limit), 4), campaign))
         return groups
 
 

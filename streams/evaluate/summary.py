@@ -32,6 +32,7 @@ class RowSummary(msgspec.Struct):
 
     id: str
     title: str
+    campaign: str
     unit: str
     seeds: int
     hostile_share: tuple[float, float]
@@ -162,6 +163,7 @@ def summarise_row(row: Row, runs: Sequence[Result], like: float | None = None) -
     return RowSummary(
         id=row.id,
         title=row.title,
+        campaign=row.campaign,
         unit=UNITS[row.unit],
         seeds=len(pairs),
         hostile_share=(min(run.hostile_share for run, _ in pairs), max(run.hostile_share for run, _ in pairs)),
@@ -193,16 +195,26 @@ def summarise_row(row: Row, runs: Sequence[Result], like: float | None = None) -
 def _met(goal: float | None, values: Figure, first: Sequence[Measured]) -> tuple[bool | None, str]:
     if goal is None:
         return None, ""
-    missed = sum(m.value is None for m in first)
+    missed = [m for m in first if m.value is None]
     if values.median is None:
-        return False, f"not within the run for {missed} of {len(first)} seeds"
+        return False, f"not within the run for {len(missed)} of {len(first)} seeds, {_instead(missed)}"
     if values.median > goal:
         return False, f"{values.median / goal:.1f} times the goal" if goal else "above the goal"
     if values.worst is None:
-        return False, f"the worst seed never within its run ({missed} of {len(first)})"
+        return False, f"the worst seed never within its run ({len(missed)} of {len(first)})"
     if values.worst > WORST_FACTOR * goal:
         return False, f"the worst seed at {values.worst / goal:.1f} times the goal"
     return True, ""
+
+
+def _instead(missed: Sequence[Measured]) -> str:
+    """What there was in place of the alert that a row is about."""
+    if all(m.caught for m in missed):
+        return "though caught before"
+    if called := Counter(m.called for m in missed if m.called and not m.caught):
+        return "called " + ", ".join(called)
+    nats = [m.most_nats for m in missed if m.most_nats is not None]
+    return f"evidence reached {median(nats):.1f} nats" if nats else "no group of theirs was weighed"
 
 
 def _precision(found: Sequence[Measured]) -> float | None:

@@ -26,7 +26,7 @@ def measured(leaked: int | None, row: str = "D1", **fields: object) -> Measured:
         row, "fixed_prompt", "distillation", 60, 500, 0, caught, "distillation" if caught else "",
         500 if leaked is None else leaked, leaked, 12.0 if caught else None, 60 * caught, 60 * caught, 60, 57 * caught,
         [Members(0.0, 20, 20, 30, 18), Members(30.0, 60, 60, 60, 57)] if caught else [], int(caught), 1, int(caught),
-        12.0 if caught else None, 11.5 if caught else None, 0.8,
+        12.0 if caught else None, 11.5 if caught else None, 0.8, 14.0 if caught else 9.0,
     )  # fmt: skip
     return msgspec.structs.replace(one, **fields)
 
@@ -36,7 +36,7 @@ def result(seed: int, *campaigns: Measured, name: str = "prompts", **fields: obj
     one = Result(
         f"{name}/{seed}", f"{name}{seed}", name, seed, "tuning", 1_001_000, 6.0, 20_000,
         {"course": 400_000, "hobbyist": 600_000}, ["course"], 0.001, list(campaigns), [], 0, 60, 1.0,
-        [Group(14.0, 0.92, True), Group(3.0, 0.0002, False), Group(-2.0, 0.0, False)], {}, {}, {}, 100.0, 900,
+        [Group(14.0, 0.92, "1-x"), Group(3.0, 0.0002, ""), Group(-2.0, 0.0, "")], {}, {}, {}, 100.0, 900,
     )  # fmt: skip
     return msgspec.structs.replace(one, **fields)
 
@@ -48,7 +48,7 @@ def result(seed: int, *campaigns: Measured, name: str = "prompts", **fields: obj
         ([20, 70, 75], False, "1.4 times the goal"),
         ([20, 40, 200], False, "the worst seed at 4.0 times the goal"),
         ([20, 40, None], False, "the worst seed never within its run (1 of 3)"),
-        ([20, None, None], False, "not within the run for 2 of 3 seeds"),
+        ([20, None, None], False, "not within the run for 2 of 3 seeds, evidence reached 9.0 nats"),
     ],
 )
 def test_goal_is_held_against_median_and_worst_seed(leaks, met, why):
