@@ -51,6 +51,7 @@ class Accounts(Struct, frozen=True, forbid_unknown_fields=True):
 
     max_event_bytes: Positive = 262_144
     ttl_ms: Positive = 14 * 86_400_000  # an account unseen for so long is evicted
+    max_accounts: Positive = 1_000_000  # held per partition of requests
     river_from_event: Positive = 8
     dedupe_events: Positive = 32  # event ids remembered per account
     infrastructure_ttl_ms: Positive = 14 * 86_400_000

@@ -21,6 +21,8 @@ from streams.errors import StateError
 from streams.operator import MARKER_KEY, Batch, Checkpoint, Record
 from streams.state import NO_MARKER, distrust, pack, seal, unpack, unseal
 
+PLANS = 1_000  # names of plans that are remembered without a look at who still has them
+
 # row, ids of its last events, plan, and from its 8th event on models with the events that wait for them
 AccountState = tuple[bytes, bytes, str, tuple[list[Any], bytes] | None]
 
@@ -52,6 +54,7 @@ class AccountsOperator:
         self._reader = Reader(self._limits.max_event_bytes)
         self._table = AccountTable(settings.accounts.dedupe_events, settings.accounts.river_from_event)
         self._plans: dict[int, str] = {0: ""}  # names by token
+        self._plans_max = PLANS
         half = self._limits.first_sightings_max_bytes // 4
         self._memories = {
             b"i": FirstSightings(b"si", self._limits.infrastructure_ttl_ms, half, durable),
@@ -203,19 +206,31 @@ class AccountsOperator:
 
     def _sweep(self) -> None:
         """Forget accounts unseen for their lifetime; an account that comes back is new whether or not it was swept."""
+        if len(self._plans) > self._plans_max:
+            self._forget_plans()
+        if (more := len(self._table) - self._limits.max_accounts) > 0:
+            self._forget(self._table.least(more + self._limits.max_accounts // 8), "accounts_evicted_early")
         watermark = self._clock.watermark
-        if watermark - self._swept < self._limits.ttl_ms // 16:
-            return
-        self._swept = watermark
-        gone = self._table.unseen_since(watermark - self._limits.ttl_ms - self._settings.time.far_ahead_ms)
-        for row in gone:
-            self._dirty.pop(row, None)
-        names = self._table.remove(gone)
+        if watermark - self._swept >= self._limits.ttl_ms // 16:
+            self._swept = watermark
+            oldest = watermark - self._limits.ttl_ms - self._settings.time.far_ahead_ms
+            self._forget(self._table.unseen_since(oldest), "accounts_evicted")
+
+    def _forget(self, rows: list[int], counter: str) -> None:
         if self._durable:
-            self._gone += names
-        plans = set(self._table.rows["plan"].tolist())
+            for row in rows:
+                self._dirty.pop(row, None)
+            self._gone += self._table.remove(rows)
+        else:
+            self._table.remove(rows)
+        self._count(counter, n=len(rows))
+        self._forget_plans()
+
+    def _forget_plans(self) -> None:
+        """Forget names of plans that no account has."""
+        plans = set(np.unique(self._table.rows["plan"]).tolist())
         self._plans = {token: name for token, name in self._plans.items() if token in plans or not token}
-        self._count("accounts_evicted", n=len(gone))
+        self._plans_max = max(PLANS, 2 * len(self._plans))
 
     def checkpoint(self, max_keys: int | None = None) -> Checkpoint | None:
         """Dirty accounts in first-dirty order, new first sightings, and the lowest offset that all of them cover."""

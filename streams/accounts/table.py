@@ -152,59 +152,46 @@ def _take(
 
 
 @njit(cache=True)
-def _slot(keys: Any, key: Any) -> Any:
-    mask = keys.size - 1
-    slot = np.int64(key & np.uint64(mask))
-    while keys[slot] != 0 and keys[slot] != key:
+def _slot(index: Any, hashes: Any, account: Any) -> Any:
+    mask = index.size - 1
+    slot = np.int64((account ^ (account >> np.uint64(32))) & np.uint64(mask))
+    while index[slot] >= 0 and hashes[index[slot]] != account:
         slot = (slot + 1) & mask
     return slot
 
 
 @njit(cache=True)
 def _find(
-    keys: Any,
-    index_rows: Any,
-    events: Any,
-    text: Any,
-    free: Any,
-    top: int,
-    hashes: Any,
-    names: Any,
-    at: Any,
-    added: Any,
-) -> Any:
+    index: Any, events: Any, text: Any, free: Any, top: int, hashes: Any, names: Any, at: Any, added: Any
+) -> Any:  # fmt: skip
     """Give the row of each event's account; one from the stack of free rows if it has none yet."""
     n = 0
     for i in range(events.size):
         event = events[i]
-        key = max(event.account, np.uint64(1))
-        slot = _slot(keys, key)
-        if keys[slot] == 0:
+        slot = _slot(index, hashes, event.account)
+        if index[slot] < 0:
             top -= 1
             row = free[top]
-            keys[slot], index_rows[slot], hashes[row] = key, row, event.account
+            index[slot], hashes[row] = row, event.account
             size = min(np.int64(event.name_size), names.shape[1] - 1)
             names[row, 0] = size if size == event.name_size else LONG
             for k in range(size):
                 names[row, k + 1] = text[event.name_at + k]
             added[n] = i
             n += 1
-        at[i] = index_rows[slot]
+        at[i] = index[slot]
     return n, top
 
 
 @njit(cache=True)
-def _index(keys: Any, index_rows: Any, hashes: Any, rows: Any) -> None:
+def _index(index: Any, hashes: Any, rows: Any) -> None:
     for row in rows:
-        key = max(hashes[row], np.uint64(1))
-        slot = _slot(keys, key)
-        keys[slot], index_rows[slot] = key, row
+        index[_slot(index, hashes, hashes[row])] = row
 
 
 @njit(cache=True)
-def _lookup(keys: Any, index_rows: Any, account: Any) -> Any:
-    slot = _slot(keys, max(account, np.uint64(1)))
-    return index_rows[slot] if keys[slot] else np.int32(-1)
+def _lookup(index: Any, hashes: Any, account: Any) -> Any:
+    return index[_slot(index, hashes, account)]
 
 
 def _stack(stack: Any, top: int, size: int, more: int) -> tuple[Any, int]:
@@ -222,8 +209,7 @@ class AccountTable:
         """``ring`` event ids of each account are remembered; it has River models from so many events on."""
         self._ring = ring
         self.habits = Habits(river_from_event)
-        self._index_keys = np.zeros(START_SLOTS, np.uint64)  # hashes of accounts, 0: free
-        self._index_rows = np.zeros(START_SLOTS, np.int32)
+        self._index = np.full(START_SLOTS, -1, np.int32)  # hash table of rows, -1: free
         self._names = np.zeros((0, 1 + NAME_BYTES), np.uint8)  # how many, then so many; `LONG`: in the dictionary
         self._long_names: dict[int, bytes] = {}
         self.hashes = np.zeros(0, np.uint64)
@@ -245,7 +231,7 @@ class AccountTable:
         """Size of the columns in bytes."""
         columns = (
             self.hashes, self.rows, self.dirty_at, self._few, self._many, self._many_at, self._free_many, self._free,
-            self._names, self._index_keys, self._index_rows,
+            self._names, self._index,
         )  # fmt: skip
         return sum(column.nbytes for column in columns) + self.habits.nbytes
 
@@ -260,8 +246,8 @@ class AccountTable:
         self._reserve(n)
         at, added = np.empty(n, np.int64), np.empty(n, np.int64)
         new, self._top = _find(
-            self._index_keys, self._index_rows, events.rows, np.frombuffer(events.text, np.uint8), self._free,
-            self._top, self.hashes, self._names, at, added,
+            self._index, events.rows, np.frombuffer(events.text, np.uint8), self._free, self._top, self.hashes,
+            self._names, at, added,
         )  # fmt: skip
         for i in added[:new][self._names[at[added[:new]], 0] == LONG].tolist():
             self._long_names[int(at[i])] = events.name(i).encode()
@@ -271,17 +257,17 @@ class AccountTable:
         """Make room for so many accounts."""
         if self._top < more:
             self._grow(max(more, 256, self.rows.size // 8))
-        slots = self._index_keys.size
+        slots = self._index.size
         while (len(self) + more) > slots * LOAD:
             slots *= 2
-        if slots > self._index_keys.size:
+        if slots > self._index.size:
             self._rebuild(slots)
 
     def _rebuild(self, slots: int) -> None:
-        self._index_keys, self._index_rows = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
+        self._index = np.full(slots, -1, np.int32)
         used = np.ones(self.hashes.size, bool)
         used[self._free[: self._top]] = False
-        _index(self._index_keys, self._index_rows, self.hashes, np.flatnonzero(used))
+        _index(self._index, self.hashes, np.flatnonzero(used))
 
     def _grow(self, more: int) -> None:
         size = self.rows.size
@@ -345,12 +331,12 @@ class AccountTable:
         self._many_at[rows] = -1
         self._free[self._top : self._top + len(rows)] = rows
         self._top += len(rows)
-        self._rebuild(self._index_keys.size)
+        self._rebuild(self._index.size)
         return names
 
     def knows(self, name: str) -> bool:
         """Tell whether an account has a row."""
-        return bool(_lookup(self._index_keys, self._index_rows, np.uint64(hash64(name.encode()))) >= 0)
+        return bool(_lookup(self._index, self.hashes, np.uint64(hash64(name.encode()))) >= 0)
 
     def dump(self, row: int) -> tuple[bytes, bytes]:
         """A row and the ids of its last events."""
@@ -366,7 +352,7 @@ class AccountTable:
         self._top -= 1
         at = int(self._free[self._top])
         self.hashes[at] = hash64(name.encode())
-        _index(self._index_keys, self._index_rows, self.hashes, np.array([at]))
+        _index(self._index, self.hashes, np.array([at]))
         text = name.encode()
         if len(text) > NAME_BYTES:
             self._names[at, 0], self._long_names[at] = LONG, text

@@ -22,7 +22,7 @@ from streams.contracts.packets import (
     decode_evidence,
     decode_sightings,
 )
-from streams.operator import DEAD_LETTERS, EVIDENCE, SIGHTINGS, Batch, Record
+from streams.operator import DEAD_LETTERS, EVIDENCE, MARKER_KEY, SIGHTINGS, Batch, Record
 
 T = 1_789_030_800_000
 HOUR_MS = 3_600_000
@@ -291,3 +291,37 @@ def test_evicted_accounts_get_a_tombstone():
     found = dict(feed.operator.checkpoint().snapshots)
     assert found[b"awarm0"] is None
     assert found[b"ab"] is not None
+
+
+def test_a_flood_of_accounts_pushes_itself_out():
+    """Beyond the budget the accounts with the fewest events are forgotten first, and counted; memory stays bounded."""
+    limits = msgspec.structs.replace(SETTINGS.accounts, max_accounts=400, first_sightings_max_bytes=100_000)
+    feed = Feeder(msgspec.structs.replace(SETTINGS, accounts=limits))
+    known = [f"known{i}" for i in range(20)]
+    for i in range(10):
+        feed.feed(*(event(i, name, at_ms=i) for name in known))
+    sizes = set()
+    for start in range(0, 10_000, 100):
+        flood = [event(1, f"flood{start + i}", at_ms=start + i, plan=f"p{start + i}") for i in range(100)]
+        feed.feed(*flood)
+        feed.operator.checkpoint()
+        sizes.add(feed.operator.gauges()["held", "accounts"])
+    assert max(sizes) <= 500
+    assert 10_000 + 22 - feed.operator.gauges()["held", "accounts"] == feed.count("accounts_evicted_early")
+    assert {11} == {each["count"] for each in signals(feed.feed(*(event(99, name, at_ms=10_000) for name in known)))}
+    assert [1] == [each["count"] for each in signals(feed.feed(event(2, "flood5", at_ms=10_000)))]
+    assert len(feed.operator._plans) <= 2_000
+
+
+def test_long_names():
+    """An account id longer than a row holds is kept whole, through a checkpoint too."""
+    feed = Feeder()
+    name = "é" * 128
+    feed.feed(event(1, name), event(2, "x" * 39), event(3, "x" * 40))
+    found = feed.operator.checkpoint()
+    keys = {key.decode() for key, _ in found.snapshots if key[:1] == b"a"}
+    assert {"a" + name, "a" + "x" * 39, "a" + "x" * 40} <= keys
+    other = AccountsOperator(SETTINGS, 0)
+    other.restore([*((key, value) for key, value in found.snapshots if value), (MARKER_KEY, found.marker)])
+    again = json.dumps(event(4, name, plan="y")).encode()
+    assert [(name, "y")] == introduced(other.on_batch(Batch(0, [9], [b"k"], [again])))
