@@ -9,6 +9,7 @@ The constants were set on simulated traffic; seeds 1 to 199 are for tuning and a
 """
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from streams.campaigns.cluster_models import ClusterModels
 from streams.campaigns.group import Group
 from streams.campaigns.reference import Reference
+from streams.campaigns.shared import CONTENTS_MAX
 from streams.contracts.alert import Evidence
 from streams.contracts.packets import DEVICE, KIND_NAMES, NETWORK, PAYMENT, SYSTEM, TAIL, TEMPLATE
 
@@ -47,7 +49,7 @@ def weigh(group: Group, reference: Reference, models: ClusterModels | None, now:
         *_focus(group, reference),
         *_coordination(group, models, now),
         *_identity(group, owners, now),
-        *_benign(group, owners, n),
+        *_benign(group, owners, n, now),
     ]
     if (odd := _oddness(group, reference, now)) is not None:
         items.append(odd)
@@ -63,6 +65,13 @@ def diversity(group: Group) -> float:
         len(token.contents) for token in group.tokens
     )
     return min(1.0, contents / max(1.0, min(exchanges, 512 * len(group.tokens))))
+
+
+def repeats(group: Group) -> tuple[float, int]:
+    """Share of exchanges whose content the same template had wrapped before, and the number of different contents."""
+    tokens = [token for token in group.tokens if token.kind == TEMPLATE and len(token.contents) < CONTENTS_MAX]
+    exchanges, contents = sum(token.exchanges for token in tokens), sum(len(token.contents) for token in tokens)
+    return (1.0 - contents / exchanges if exchanges else 0.0), contents
 
 
 def _structure(group: Group, owners: int) -> list[Evidence]:
@@ -127,6 +136,8 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
         deviation = float(volumes.std())
         if float(group.uses.mean()) >= 3:
             value = 2.0 * ramp(0.9 - deviation, 0, 0.6) - 2.0 * ramp(deviation, 0.9, 1.6)
+            # a dozen tools of one kind may run alike; forty strangers do not
+            value += 2.0 * ramp(0.5 - deviation, 0, 0.25) * ramp(n, 12, 40) * ramp(float(group.uses.mean()), 5, 12)
             out.append(
                 evidence(
                     "I29", value, round(deviation, 4), 1.2, f"load split over accounts: log deviation {deviation:.2f}"
@@ -181,19 +192,23 @@ def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
         out.append(
             evidence("benign.apart", -1.0, round(len(linked) / n, 4), 0.1, "hardly any infrastructure in common")
         )
-    created = group.rows["created"]
-    known = created > 0
-    if int(known.sum()) >= 5:
-        ages = (now - created[known]) / DAY_MS
-        young = float((ages < 45).mean())
-        value = 1.2 * ramp(young, 0.5, 0.9) - 0.75 * ramp(0.3 - young, 0.0, 0.3)
+    if int((group.rows["created"] > 0).sum()) >= 5:
+        young = _young(group, now)
+        value = 1.2 * ramp(young, 0.5, 0.9) - 0.3 * ramp(0.3 - young, 0.0, 0.3)
         out.append(
             evidence("I19", value, round(young, 4), 0.3, f"{young:.0%} of the accounts are younger than 45 days")
         )
     return out
 
 
-def _benign(group: Group, owners: Any, n: int) -> list[Evidence]:
+def _young(group: Group, now: int) -> float:
+    """Share of the accounts of known age that are younger than 45 days."""
+    created = group.rows["created"]
+    known = created > 0
+    return float(((now - created[known]) / DAY_MS < 45).mean()) if known.any() else 0.0
+
+
+def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
     out = []
     (kind, _), most = owners.most_common(1)[0]
     share = most / n
@@ -214,6 +229,12 @@ def _benign(group: Group, owners: Any, n: int) -> list[Evidence]:
         out.append(
             evidence("benign.course", value, round(edu, 4), 0.1, f"{edu:.0%} on education plans, contents alike")
         )
+    # who runs a public benchmark or the same probes sends what others sent; a campaign divides its work
+    again, different = repeats(group)
+    if different >= 12 and again > 0.05:
+        value = -4.0 * ramp(again, 0.05, 0.35)
+        detail = f"{again:.0%} of the exchanges repeat one of {different} contents: a public list"
+        out.append(evidence("benign.benchmark", value, round(again, 4), 0.05, detail))
     median_uses, purity = float(np.median(group.uses)), float(np.median(group.purity))
     if n >= 5 and median_uses <= 2 and purity < 0.15:
         out.append(
@@ -231,6 +252,15 @@ def _benign(group: Group, owners: Any, n: int) -> list[Evidence]:
             )
         )
     systems = [token for token in group.tokens if token.kind == SYSTEM]
+    # conversations cost a campaign several times its tokens, and accounts with a past their price
+    shown = Counter(token for row in group.at.tolist() for token in group.shared.content_of.get(row, ()))
+    kinds = ((group.shared.tokens[token].kind, count) for token, count in shown.items() if token in group.shared.tokens)
+    app = max((count for each, count in kinds if each == SYSTEM), default=0) / n
+    turns = float(np.median(group.rows["first_turn"] / group.exchanges))
+    if app > 0.6 and turns < 0.6:
+        value = -7.0 * ramp(app, 0.6, 0.9) * ramp(0.6 - turns, 0.0, 0.3) * (1.0 - ramp(_young(group, now), 0.3, 0.6))
+        detail = f"{app:.0%} show one system prompt, in conversations: one turn in {1 / max(turns, 0.01):.0f} opens one"
+        out.append(evidence("benign.tool", value, round(turns, 4), 0.6, detail))
     if systems and not any(token.kind in (TEMPLATE, TAIL) for token in group.tokens):
         out.append(evidence("benign.app", -3.0, len(systems), 0, "only a system prompt in common: an app's users"))
     return out

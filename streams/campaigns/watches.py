@@ -130,7 +130,7 @@ def past(account: Any, now: int) -> tuple[int, float, float]:
     """Exchanges before now, their rate per minute, and how far they can be relied on (0..1)."""
     n = max(1, int(account["exchanges"]) - 1)
     minutes = max(60.0, (now - int(account["first"])) / 60_000)
-    trust = ramp(n, 4, 12) * ramp(minutes, 30, 120) * (1.0 - ramp(churn(account), 0.12, 0.35))
+    trust = ramp(n, 4, 12) * ramp(minutes, 30, 120) * (1.0 - ramp(churn(account), 0.25, 0.6))
     trust *= ramp(int(account["visits"]), 2, 5)  # one long sitting in one place is no habit yet
     # the present visit is from elsewhere, the probe was, and a second usual place was until it had become one
     trust *= 1.0 - ramp((int(account["foreign"]) - 2) / max(1, int(account["visits"])), 0.3, 0.6)

@@ -175,11 +175,14 @@ def said(rng: np.random.Generator, topic: np.ndarray, turn: np.ndarray, language
     return list(found)
 
 
-def wrapped(frames: list[str], items: tuple[str, ...]) -> Write:
-    """Fill a random frame with a varied item of a question set."""
+def wrapped(frames: list[str], items: tuple[str, ...], *, verbatim: bool = False) -> Write:
+    """Fill a random frame with an item of a question set: varied, or as everybody has it."""
 
     def write(rng: np.random.Generator, rows: np.ndarray) -> list[str]:
-        drawn = texts.varied(rng, items, len(rows))
+        if verbatim:
+            drawn = [items[i] for i in rng.integers(len(items), size=len(rows)).tolist()]
+        else:
+            drawn = texts.varied(rng, items, len(rows))
         chosen = rng.integers(len(frames), size=len(rows)).tolist()
         return [wrappers.fill(frames[i], item) for i, item in zip(chosen, drawn, strict=True)]
 

@@ -106,7 +106,7 @@ def release_rush(span: Span, count: int) -> Population:
     accounts = freeze(rng, drafts)
     released = span.release_ms if span.release_ms is not None else _moments(span, rng, 6, np.inf)[0][0]
     frames = [wrappers.wrapper(rng, "reasoning") for _ in range(4)]
-    content = Work(rng, accounts, Job(wrapped(frames, texts.corpus("gsm8k")[:300]), 0.6))
+    content = Work(rng, accounts, Job(wrapped(frames, texts.corpus("gsm8k")[:300], verbatim=True), 0.6))
     rhythm = occasion([(released, released + 12 * HOUR_MS)], HOUR_MS, weekly(WORK), 8, 0.2)
     population = Population("release_rush", rng, accounts, rhythm, content)
     population.start_ms = released if span.release_ms is not None else 0
