@@ -143,9 +143,8 @@ def watch(row: int, account: Any, now: int) -> Watch:
 
 
 def churn(row: Any) -> float:
-    """How often an account showed a new network or client, per exchange before."""
-    novel = int(row["networks"]) + int(row["clients"])
-    return (novel - 2.0) / (int(row["exchanges"]) + 10.0)
+    """How often an account came from a new network or by a new client, per visit; a move or two are everybody's."""
+    return (int(row["networks"]) + int(row["clients"]) - 3.0) / (int(row["visits"]) + 3.0)
 
 
 def scrapers(table: AccountTable, now: int) -> Any:
