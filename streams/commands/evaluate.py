@@ -25,15 +25,17 @@ class Mode(NamedTuple):
 
     accounts: int
     seeds: str
-    month_seeds: str
-    calibration_seeds: str
-    calibration_month_seeds: str
-    baseline_seeds: int  # of those above, the first: the other methods cost as much as the detector
+    month_seeds: str  # 30 days of a smaller service with all benign kinds
+    crowd_seeds: str  # benign crowds as large as reports have them
+    baseline_seeds: int  # of the seeds the first: the other methods cost as much as the detector
     baseline_month_seeds: int
+    calibration_seeds: str  # for the thresholds of the other methods
+    calibration_month_seeds: str
+    calibration_crowd_seeds: str
 
 
-QUICK = Mode(2_000, "1", "", "101-104", "", 1_000, 0)
-FULL = Mode(20_000, "20000-20019", "20000-20007", "101-108", "101-102", 8, 2)
+QUICK = Mode(2_000, "1", "", "", 1, 0, "101-104", "", "")
+FULL = Mode(20_000, "20000-20019", "20000-20007", "20000-20003", 8, 2, "101-108", "101-102", "101")
 HOURS = 6.0  # of benign runs; rows.toml has those of the others
 MONTH_ACCOUNTS, MONTH_H = 1_000, 720.0  # all kinds at once; 8 such runs are 30 million exchanges
 
@@ -128,12 +130,14 @@ def _calibration(settings: Settings, options: dict[str, Any]) -> "list[Task]":
     """Benign runs on tuning seeds, for the thresholds of the baselines."""
     from streams.evaluate.rows import benign_runs
     from streams.evaluate.run import Task, code_digest
+    from streams.simulator.kinds import FULL_SIZES
 
     mode = _mode(options)
     accounts = options["accounts"] or mode.accounts
     found = benign_runs(_seeds(mode.calibration_seeds), accounts, options["hours"] or HOURS, "thresholds")
     months = _seeds(mode.calibration_month_seeds)
     found += benign_runs(months, min(accounts, MONTH_ACCOUNTS), MONTH_H, "thresholds-month")
+    found += benign_runs(_seeds(mode.calibration_crowd_seeds), accounts, HOURS, "thresholds-crowds", FULL_SIZES)
     return [Task(run, settings, code_digest(), detect=False, matched={}) for run in found]
 
 
@@ -147,6 +151,7 @@ def _tasks(
     """All runs; the other methods go along on the first seeds."""
     from streams.evaluate.rows import benign_runs, runs
     from streams.evaluate.run import Task, code_digest
+    from streams.simulator.kinds import FULL_SIZES
 
     mode = _mode(options)
     asked, month = options["seeds"], options["month_seeds"]
@@ -156,8 +161,11 @@ def _tasks(
     found = runs(rows, seeds, accounts, options["hours"])
     if not rows and seeds:
         found = benign_runs(seeds, accounts, options["hours"] or HOURS)
+    crowds = _seeds(mode.crowd_seeds) if asked is None else ()
+    found += benign_runs(crowds, accounts, HOURS, "crowds", FULL_SIZES)
     months = benign_runs(month, min(accounts, MONTH_ACCOUNTS), MONTH_H, "month")
-    compared, compared_months = seeds[: mode.baseline_seeds], month[: mode.baseline_month_seeds]
+    compared = seeds if asked is not None else seeds[: mode.baseline_seeds]
+    compared_months = month[: mode.baseline_month_seeds]
     return [Task(run, settings, code_digest(), matched=matched if run.seed in compared else None) for run in found] + [
         Task(run, settings, code_digest(), matched=matched if run.seed in compared_months else None) for run in months
     ]

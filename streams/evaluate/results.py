@@ -101,6 +101,7 @@ class Result(msgspec.Struct):
     highest: dict[str, float]  # highest score of each baseline
     cpu_s: float
     memory_mb: int
+    background: str  # runs where this is equal have the same benign events
 
     @property
     def benign_exchanges(self) -> int:

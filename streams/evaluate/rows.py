@@ -1,7 +1,7 @@
 """What is measured: the rows with their goals (`rows.toml`), the seeds, and the runs that they make."""
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -140,6 +140,9 @@ def _run(name: str, rows: tuple[Row, ...], seed: int, accounts: int, hours: floa
     return Run(name, seed, rows, plan)
 
 
-def benign_runs(seeds: Iterable[int], accounts: int, hours: float, name: str = "benign") -> list[Run]:
-    """Make runs of benign traffic alone."""
-    return [Run(name, seed, (), Plan(seed=seed, accounts=accounts, hours=hours)) for seed in seeds]
+def benign_runs(
+    seeds: Iterable[int], accounts: int, hours: float, name: str = "benign", kinds: Mapping[str, int] | None = None
+) -> list[Run]:
+    """Make runs of benign traffic alone; ``kinds`` are accounts of some kinds in place of their share."""
+    plan = Plan(accounts=accounts, hours=hours, kinds=dict(kinds or {}))
+    return [Run(name, seed, (), msgspec.structs.replace(plan, seed=seed)) for seed in seeds]

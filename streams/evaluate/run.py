@@ -131,6 +131,7 @@ def execute(task: Task, report: Callable[[int, int], None] = lambda done, expect
         usual=usual,
         highest={} if panel is None else panel.highest,
         cpu_s=round(time.process_time() - began, 1),
+        background=xxhash.xxh3_64_hexdigest(msgspec.json.encode(msgspec.structs.replace(run.plan, campaigns=()))),
         memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10),
     )
 

@@ -241,9 +241,9 @@ def _members(first: Sequence[Measured]) -> list[Members]:
 
 def backgrounds(runs: Sequence[Result]) -> list[list[Result]]:
     """Runs over the same benign events, which tell about false cases only once."""
-    found: dict[tuple[int, int, float], list[Result]] = {}
+    found: dict[str, list[Result]] = {}
     for run in runs:
-        found.setdefault((run.seed, run.accounts, run.hours), []).append(run)
+        found.setdefault(run.background, []).append(run)
     return list(found.values())
 
 

@@ -36,7 +36,7 @@ def result(seed: int, *campaigns: Measured, name: str = "prompts", **fields: obj
     one = Result(
         f"{name}/{seed}", f"{name}{seed}", name, seed, "tuning", 1_001_000, 6.0, 20_000,
         {"course": 400_000, "hobbyist": 600_000}, ["course"], 0.001, list(campaigns), [], 0, 60, 1.0,
-        [Group(14.0, 0.92, "1-x"), Group(3.0, 0.0002, ""), Group(-2.0, 0.0, "")], {}, {}, {}, 100.0, 900,
+        [Group(14.0, 0.92, "1-x"), Group(3.0, 0.0002, ""), Group(-2.0, 0.0, "")], {}, {}, {}, 100.0, 900, f"{seed}",
     )  # fmt: skip
     return msgspec.structs.replace(one, **fields)
 
