@@ -133,7 +133,7 @@ COUNTED: dict[str, Counted] = {
         _counted("accounts_evicted", "accounts", (), "Accounts forgotten after their time to live."), ACCOUNTS
     ),
     "accounts_evicted_early": Counted(
-        _counted("accounts_evicted_early", "accounts", (), "Accounts forgotten early: more than max_accounts."), ACCOUNTS
+        _counted("accounts_evicted_early", "accounts", (), "Accounts forgotten early, over max_accounts."), ACCOUNTS
     ),
     "alerts": Counted(
         _counted("alerts", "revisions", ("category", "severity", "status"), "Published revisions of cases."), (), ()
