@@ -111,12 +111,13 @@ def evaluate(config_path: Path | None, as_json: bool, out: Path | None, listing:
     with tempfile.TemporaryDirectory(prefix="stillwatch-evaluate-") as temporary:
         folder = out or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        matched = None
+        calibration: list[Result] = []
         if not options["no_baselines"]:
-            matched = thresholds(_measure(_calibration(settings, options), folder, options["jobs"], as_json))
+            calibration = _measure(_calibration(settings, options), folder, options["jobs"], as_json)
+        matched = thresholds(calibration) if calibration else None
         tasks = _tasks(rows, settings, options, matched)
         results = _measure(tasks, folder, options["jobs"], as_json)
-        found = report.summarise(results, rows, settings.campaigns.false_cases_per_day, matched)
+        found = report.summarise(results, rows, settings.campaigns.false_cases_per_day, calibration)
         report.write(found, folder)
     if as_json:
         echo_json(found)

@@ -2,9 +2,10 @@
 
 Wald (1947): no test that raises a false alarm with probability alpha can need fewer exchanges on average than
 log(1/alpha) / D, D being the Kullback-Leibler divergence per exchange. Here D is that of what is visible of a single
-exchange: what it asks for, and how many accounts have shown its template, card, device and network before. It is
-measured, so it holds for this traffic and these features only: a detector that looks at more, such as the even split
-of the load, may be below it, and one that does not know which exchanges belong together is above it.
+exchange: what it asks for, and, where an account shows a template, card, device or network for the first time, how many
+have shown it before. It is measured, so it holds for this traffic and these features only: a detector that looks at
+more, such as the even split of the load, may be below it, and one that does not know which exchanges belong together
+is above it.
 """
 
 import math
@@ -31,25 +32,22 @@ class Cells:
         return (
             min(int(seen.elicitation * 4), 3),
             min(int(seen.grading * 4), 3),
-            _bucket(self._others(seen, "template", seen.template)),
-            min(_bucket(self._others(seen, "payment", seen.payment) + self._others(seen, "device", seen.device)), 3),
-            min(_bucket(self._others(seen, "network", seen.network)), 4),
+            self._others(seen, "template", seen.template),
+            self._others(seen, "payment", seen.payment),
+            self._others(seen, "device", seen.device),
+            self._others(seen, "network", seen.network),
         )
 
     def _others(self, seen: Seen, kind: str, token: object) -> int:
-        """Other accounts that have shown a token."""
+        """Other accounts that have shown a token: 0, 1, 2-3, 4-7, ... as 0 to 5; -1 if this one has, too."""
         if not token:
-            return 0
+            return -1
         pair = xxhash.xxh3_64_intdigest(f"{kind}/{token}/{seen.account}".encode())
-        if pair not in self._pairs:
-            self._pairs.add(pair)
-            self._accounts[kind, token] += 1
-        return self._accounts[kind, token] - 1
-
-
-def _bucket(n: int) -> int:
-    """0, 1, 2-3, 4-7, ...: at most 8."""
-    return min(n.bit_length(), 8)
+        if pair in self._pairs:
+            return -1
+        self._pairs.add(pair)
+        self._accounts[kind, token] += 1
+        return min((self._accounts[kind, token] - 1).bit_length(), 5)
 
 
 def divergence(hostile: Iterable[Cell], benign: Mapping[Cell, int]) -> float:

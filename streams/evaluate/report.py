@@ -1,13 +1,13 @@
 """Write what was measured: `report.json` for programs, `report.md` with three plots for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from streams import __version__
 from streams.evaluate import summary
-from streams.evaluate.compare import summarise_methods
+from streams.evaluate.compare import summarise_methods, thresholds
 from streams.evaluate.intervals import rate_interval
 from streams.evaluate.plots import Curve, chart, steps
 from streams.evaluate.results import Result
@@ -17,9 +17,9 @@ DAY_H = 24.0
 
 
 def summarise(
-    runs: Sequence[Result], rows: Sequence[Row], false_cases_per_day: float, matched: Mapping[str, float] | None = None
+    runs: Sequence[Result], rows: Sequence[Row], false_cases_per_day: float, calibration: Sequence[Result] = ()
 ) -> summary.Summary:
-    """Bring all runs together; rows without a run are left out. ``matched`` are the baselines' thresholds."""
+    """Bring all runs together; rows without a run are left out. ``calibration`` are benign runs of the baselines."""
     splits: dict[str, set[int]] = {}
     for run in runs:
         splits.setdefault(run.split, set()).add(run.seed)
@@ -53,7 +53,8 @@ def summarise(
         benign_named=innocents,
         precision=hostile / (hostile + innocents) if hostile + innocents else None,
         budget_cases=false_cases_per_day * days,
-        baselines=[] if matched is None else summarise_methods(runs, list(found.values()), matched),
+        baselines=summarise_methods(runs, list(found.values()), thresholds(calibration)) if calibration else [],
+        calibrated_on=sum(run.benign_exchanges for run in calibration),
         reliability=summary.reliability(groups),
         brier=summary.brier(groups),
         tail=summary.tail(groups),
@@ -295,7 +296,8 @@ def _baselines(found: summary.Summary) -> list[str]:
         "",
         "Median exchanges leaked before the first alarm of which more than half is the campaign; left: at the "
         "threshold that gives no false case on benign tuning seeds, right: at the usual threshold. **earlier**: than "
-        "Stillwatch, at the matched threshold.",
+        f"Stillwatch, at the matched threshold. The thresholds rest on {found.calibrated_on:,} benign exchanges of "
+        "tuning seeds: the fewer, the lower they are.",
         "",
         *_table(columns, lines),
         *_table(
@@ -328,8 +330,9 @@ def _bounds(found: summary.Summary) -> list[str]:
         "",
         "Wald: a test with false-alarm probability alpha needs log(1/alpha)/D exchanges on average, D being the "
         "divergence of a hostile from a benign exchange. D is measured on what is visible of single exchanges "
-        "(purpose, and how many accounts have shown the same template, card, device, network), for somebody who "
-        "knows which exchanges belong together: who has to find that out first needs more.",
+        "(purpose, and at first sight of a template, card, device or network how many accounts have shown it before), "
+        "until the first correct alert, for somebody who knows which exchanges belong together: who has to find that "
+        "out first needs more.",
         "",
         *_table(columns, lines),
     ]

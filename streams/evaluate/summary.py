@@ -125,6 +125,7 @@ class Summary(msgspec.Struct):
     precision: float | None
     budget_cases: float  # expected by the configured budget in the simulated days
     baselines: list[BaselineSummary]
+    calibrated_on: int  # benign exchanges from which the baselines have their thresholds
     reliability: list[Bin]
     brier: float | None
     tail: list[tuple[float, float, float]]  # nats, share of benign groups that reached them, exp(-nats)

@@ -9,7 +9,6 @@ from streams.config import Settings
 from streams.errors import StillwatchError
 from streams.evaluate import report, summary, workers
 from streams.evaluate.baselines import METHODS
-from streams.evaluate.compare import thresholds
 from streams.evaluate.plots import Curve, chart, steps
 from streams.evaluate.results import ByBaseline, FalseCase, Group, Measured, Members, Result
 from streams.evaluate.rows import Row, benign_runs
@@ -101,9 +100,8 @@ def test_baseline_is_beaten_by_who_is_earlier():
     names = {entry.name for entry in METHODS}
     all_by = dict.fromkeys(names, ByBaseline(leaked={"D1": None})) | {"template": by}
     runs = [result(1, measured(40), baselines=all_by, usual=all_by, highest=dict.fromkeys(names, 3.0))]
-    matched = thresholds(runs)
 
-    found = report.summarise(runs, [ROW], 0.02, matched)
+    found = report.summarise(runs, [ROW], 0.02, calibration=runs)
 
     row = found.rows[0].baselines
     assert (30.0, False, True) == (row["template"].matched, row["template"].beaten, row["rate"].beaten)
