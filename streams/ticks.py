@@ -27,6 +27,7 @@ class _Entry(Struct):
     offset: int
     source: int
     columns: list[Column]
+    last: list[int]  # largest time in each
     before: list[tuple[int, int, int, int]]
 
 
@@ -89,7 +90,8 @@ class TickBuffer:
             masks.append(mask)
             kept.append(column)
         if any(column.size for column in kept):
-            self._entries.append(_Entry(offset, source, kept, before))
+            last = [int(column["time"].max()) if column.size else NO_TIME for column in kept]
+            self._entries.append(_Entry(offset, source, kept, last, before))
         state.seen = highest
         state.status = status
         state.watermark = max(state.watermark, watermark)
@@ -122,19 +124,17 @@ class TickBuffer:
         taken: list[list[Column]] = []
         left = []
         for entry in self._entries:
-            rest = []
-            for i, column in enumerate(entry.columns):
-                while len(taken) <= i:
-                    taken.append([])
-                if column.size == 0 or int(column["time"].max()) <= until:
+            while len(taken) < len(entry.columns):
+                taken.append([])
+            for i, (column, last) in enumerate(zip(entry.columns, entry.last, strict=True)):
+                if last <= until:
                     taken[i].append(column)
-                    rest.append(column[:0])
+                    entry.columns[i] = column[:0]
                 else:
                     mask = column["time"] <= until
                     taken[i].append(column[mask])
-                    rest.append(column[~mask])
-            if any(column.size for column in rest):
-                entry.columns = rest
+                    entry.columns[i] = column[~mask]
+            if max(entry.last) > until:
                 left.append(entry)
         self._entries = left
         self.done = until

@@ -20,66 +20,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from streams.tokens.link import match, near_slot
+
 _START_SLOTS = 1 << 12
 _LOAD = 0.7
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # odd; 2**64 over the golden ratio (Knuth)
 
 ROW = np.dtype([("simhash", "<u8"), ("account", "<u8"), ("time", "<i8"), ("half", "u1")])
-
-
-@njit(cache=True)
-def _popcount(x: Any) -> int:
-    n = 0
-    while x != 0:
-        x &= x - np.uint64(1)
-        n += 1
-    return n
-
-
-@njit(cache=True)
-def _slot(simhash: Any, shift: Any, slots: int) -> Any:
-    half = (simhash >> shift) & np.uint64(0xFFFFFFFF)
-    return np.int64(((half + np.uint64(1)) * _MIX >> np.uint64(32)) & np.uint64(slots - 1))
-
-
-@njit(cache=True)
-def _match(
-    simhashes: Any, accounts: Any, times: Any, shift: Any, simhash: Any, account: Any, now: Any,
-    life_s: int, distance: int, cap: int, founder: Any, founder_simhash: Any, stored: Any,
-) -> int:  # fmt: skip
-    mask = simhashes.size - 1
-    half = np.uint64(0xFFFFFFFF) << shift
-    count = 0
-    for i in range(simhash.size):
-        slot: Any = _slot(simhash[i], shift, simhashes.size)
-        held, free, best, nearest = 0, -1, -1, distance + 1
-        # the nearest counts, then the smaller SimHash: the order of slots changes when the table grows
-        while times[slot] != 0:
-            differs = simhashes[slot] ^ simhash[i]
-            if differs & half == 0:
-                if np.int64(now[i]) - np.int64(times[slot]) > life_s:
-                    if free < 0:
-                        free = slot
-                else:
-                    held += 1
-                    bits = _popcount(differs)
-                    if bits < nearest or (bits == nearest and best >= 0 and simhashes[slot] < simhashes[best]):
-                        best, nearest = slot, bits
-            slot = (slot + 1) & mask
-        if best >= 0:
-            founder[i], founder_simhash[i] = accounts[best], simhashes[best]
-            if np.int64(now[i]) - np.int64(times[best]) >= life_s // 4:
-                times[best] = now[i]
-                stored[i] = 2
-            continue
-        if held >= cap:
-            continue
-        if free < 0:
-            free = slot
-            count += 1
-        simhashes[free], accounts[free], times[free] = simhash[i], account[i], now[i]
-        stored[i] = 1
-    return count
 
 
 @njit(cache=True)
@@ -89,7 +35,7 @@ def _rehash(old: Any, new: Any, shift: Any, oldest_s: int) -> int:
     for i in range(old[0].size):
         if old[2][i] == 0 or old[2][i] < oldest_s:
             continue
-        slot: Any = _slot(old[0][i], shift, new[0].size)
+        slot: Any = near_slot(old[0][i], shift, new[0].size)
         while new[2][slot] != 0:
             slot = (slot + 1) & mask
         new[0][slot], new[1][slot], new[2][slot] = old[0][i], old[1][i], old[2][i]
@@ -105,7 +51,7 @@ class NearPrompts:
 
     def __init__(self, half: int, life_ms: int, max_distance: int, bucket_cap: int) -> None:
         self._half, self._shift = half, np.uint64(32 * half)
-        self._life_s, self._distance, self._cap = max(4, life_ms // 1000), max_distance, bucket_cap
+        self.life_s, self.distance, self.cap = max(4, life_ms // 1000), max_distance, bucket_cap
         self._columns = self._empty(_START_SLOTS)
         self._used = 0
         self._now_s = 0
@@ -129,22 +75,36 @@ class NearPrompts:
         checkpoint needs: entries that are new, or renewed after a quarter of their life.
         """
         n = simhash.size
-        self._reserve(n)
         founder, founder_simhash, stored = np.zeros(n, np.uint64), np.zeros(n, np.uint64), np.zeros(n, np.uint8)
-        now = (time // 1000).astype(np.uint32)
-        if n:
-            self._now_s = max(self._now_s, int(now.max()))
-            self._used += _match(
-                *self._columns, self._shift, simhash, account, now, self._life_s, self._distance, self._cap, founder,
-                founder_simhash, stored,
-            )  # fmt: skip
+        table = self.open(n, time)
+        self._used += match(
+            table, self._shift, simhash, account, (time // 1000).astype(np.uint32), self.life_s, self.distance,
+            self.cap, founder, founder_simhash, stored,
+        )  # fmt: skip
         where = np.flatnonzero(stored)
-        rows = np.empty(where.size, ROW)
         new = stored[where] == 1
-        rows["time"], rows["half"] = time[where], self._half
-        rows["simhash"] = np.where(new, simhash[where], founder_simhash[where])
-        rows["account"] = np.where(new, account[where], founder[where])
-        return founder, founder_simhash, rows
+        simhashes = np.where(new, simhash[where], founder_simhash[where])
+        return (
+            founder,
+            founder_simhash,
+            self.rows(time[where], simhashes, np.where(new, account[where], founder[where])),
+        )
+
+    def open(self, more: int, time: Any) -> tuple[Any, ...]:
+        """Make room for so many entries, seen at these times (ms); returns the table for `link`."""
+        self._reserve(more)
+        self._now_s = max(self._now_s, int(time.max(initial=0)) // 1000)
+        return self._columns
+
+    def close(self, gained: int) -> None:
+        """So many entries have been added since `open`."""
+        self._used += gained
+
+    def rows(self, time: Any, simhash: Any, account: Any) -> Any:
+        """Rows of entries, for a checkpoint."""
+        rows = np.empty(time.size, ROW)
+        rows["time"], rows["half"], rows["simhash"], rows["account"] = time, self._half, simhash, account
+        return rows
 
     def load(self, rows: Any) -> None:
         """Take over rows of this half that `match` returned; of several for one entry the last counts."""
@@ -156,13 +116,13 @@ class NearPrompts:
         if rows.size:
             self._now_s = max(self._now_s, int(times.max()))
         source = (np.ascontiguousarray(rows["simhash"]), np.ascontiguousarray(rows["account"]), times)
-        self._used += _rehash(source, self._columns, self._shift, self._now_s - self._life_s)
+        self._used += _rehash(source, self._columns, self._shift, self._now_s - self.life_s)
 
     def _reserve(self, more: int) -> None:
         slots = self._columns[0].size
         if self._used + more <= slots * _LOAD:
             return
-        oldest = self._now_s - self._life_s - 3_600
+        oldest = self._now_s - self.life_s - 3_600
         live = int(np.count_nonzero((self._columns[2] != 0) & (self._columns[2] >= oldest)))
         while live + more > slots * _LOAD / 1.3:
             slots *= 2

@@ -7,7 +7,6 @@ import msgspec
 import numpy as np
 
 from streams.config import Settings
-from streams.contracts.hashing import hash64
 from streams.contracts.packets import (
     ENDED,
     IDLE,
@@ -18,7 +17,6 @@ from streams.contracts.packets import (
     SIGHTING,
     TAIL,
     TEMPLATE,
-    TICK_ITEMS_BITS,
     Links,
     decode_sightings,
     encode_packet,
@@ -29,6 +27,7 @@ from streams.segments import SegmentLog
 from streams.state import NO_MARKER, distrust, pack, seal, unpack, unseal
 from streams.ticks import Position, TickBuffer
 from streams.tokens import near, table
+from streams.tokens.link import ITEMS_MAX, link
 
 REWRITE_ROWS = 100_000  # the log is rewritten when it holds four times the live rows and so many more
 
@@ -104,9 +103,9 @@ class TokensOperator:
         if until is not None:
             taken = self._ticks.take(until)
             sightings = taken[0] if taken else np.empty(0, SIGHTING)
-            order = np.lexsort(
-                (sightings["token"], sightings["kind"], sightings["count"], sightings["account"], sightings["time"])
-            )
+            # an account shows a token of a kind once with an exchange, so that nothing else can tell two apart
+            place = sightings["count"].astype(np.uint64) << np.uint64(8) | sightings["kind"]
+            order = np.lexsort((place, sightings["account"], sightings["time"]))
             items = self._link(sightings[order])
         done = self._ticks.done
         status = ENDED if self.finished else IDLE if self._ticks.quiet else RUNNING
@@ -118,78 +117,27 @@ class TokensOperator:
         return [Record(EVIDENCE, 0, None, encode_packet(packet))]
 
     def _link(self, sightings: Any) -> Any:
-        self._count("events", "accepted", n=sightings.size)
-        kind = sightings["kind"]
-        token, account = sightings["token"].copy(), sightings["account"].copy()
-        time, first = sightings["time"], sightings["first"]
-        keep = np.ones(token.size, bool)
-        if (at := np.flatnonzero(kind >= NEAR_LOW)).size:
-            founder, founder_simhash = self._nearest(kind[at], sightings["simhash"][at], account[at], time[at])
-            hit = (founder != 0) & (founder != account[at])
-            keep[at] = hit
-            if (found := at[hit]).size:
-                # a token per half, so that which partition has which half cannot matter
-                token[found] = [
-                    hash64(near_to.to_bytes(8, "little"), seed=half + 1)
-                    for near_to, half in zip(founder_simhash[hit].tolist(), kind[found].tolist(), strict=True)
-                ]
-                # the founder showed it before anybody else: put it in front, as an item of its own
-                token, account, time, first, kind, keep = self._with_founders(
-                    token, account, time, first, kind, keep, found, founder[hit]
-                )
-        token, account, time = token[keep], account[keep], time[keep]
-        first, kind = first[keep], np.minimum(kind[keep], NEAR_LOW)
-        code, degree, founder, founder_first = self._table.absorb(token, account, time, first, kind)
-        if token.size and self._durable:
-            self._changed.append(token)
-        return self._items(token, account, time, kind, code, degree, founder, founder_first)
-
-    def _nearest(self, kind: Any, simhash: Any, account: Any, time: Any) -> tuple[Any, Any]:
-        founder, founder_simhash = np.zeros(kind.size, np.uint64), np.zeros(kind.size, np.uint64)
-        for half, table_ in enumerate(self._near):
-            at = np.flatnonzero(kind == NEAR_LOW + half)
-            founder[at], founder_simhash[at], rows = table_.match(simhash[at], account[at], time[at])
-            if self._durable:
-                self._near_log.append(rows)
-        return founder, founder_simhash
-
-    @staticmethod
-    def _with_founders(
-        token: Any, account: Any, time: Any, first: Any, kind: Any, keep: Any, hits: Any, founders: Any
-    ) -> tuple[Any, ...]:
-        return (
-            np.insert(token, hits, token[hits]),
-            np.insert(account, hits, founders),
-            np.insert(time, hits, time[hits]),
-            np.insert(first, hits, 0),
-            np.insert(kind, hits, kind[hits]),
-            np.insert(keep, hits, True),
-        )
-
-    def _items(
-        self, token: Any, account: Any, time: Any, kind: Any, code: Any, degree: Any, founder: Any, founder_first: Any
-    ) -> Any:
-        tick_ms = self._ticks.tick_ms
-        at = np.flatnonzero(code)
-        second = at[(code[at] == table.LINKED) & (degree[at] == 2)]
-        out = np.empty(at.size + second.size, LINK)
-        # the founder's item goes right before that of the second account
-        place = np.arange(at.size) + np.searchsorted(second, at, side="right")
-        ticks = -(-time[at] // tick_ms)
-        for name, values in (
-            ("token", token[at]), ("account", account[at]), ("first", time[at]), ("last", time[at]),
-            ("degree", degree[at]), ("kind", kind[at]), ("time", ticks * tick_ms),
-            ("member", code[at] != table.COUNTED),
-        ):  # fmt: skip
-            out[name][place] = values
-        before = place[np.isin(at, second, assume_unique=True)] - 1
-        out[before] = out[before + 1]
-        out["account"][before] = founder[second]
-        out["first"][before] = out["last"][before] = founder_first[second]
-        tick = out["time"] // tick_ms
-        starts = np.searchsorted(tick, tick, side="left")
-        out["offset"] = (tick << TICK_ITEMS_BITS) | (np.arange(tick.size) - starts)
-        return out
+        n = sightings.size
+        self._count("events", "accepted", n=n)
+        if not n:
+            return np.empty(0, LINK)
+        time, kind = sightings["time"], sightings["kind"]
+        halves, near_ = (kind == NEAR_LOW, kind > NEAR_LOW), self._near
+        low, high = (each.open(int(half.sum()), time) for each, half in zip(near_, halves, strict=True))
+        out, changed, stored = np.empty(ITEMS_MAX * n, LINK), np.empty(n, np.uint64), np.zeros((n, 2), np.uint64)
+        found, touched, gained = link(
+            sightings, (low, high), near_[0].life_s, near_[0].distance, near_[0].cap, self._table.open(n, time),
+            self._table.life_ms, self._table.caps, self._ticks.tick_ms, out, changed, stored,
+        )  # fmt: skip
+        tables: list[Any] = [*near_, self._table]
+        for each, more in zip(tables, gained.tolist(), strict=True):
+            each.close(more)
+        if self._durable:
+            self._changed.append(changed[:touched])
+            for each, half in zip(near_, halves, strict=True):
+                at = np.flatnonzero(half & (stored[:, 1] != 0))
+                self._near_log.append(each.rows(time[at], stored[at, 0], stored[at, 1]))
+        return out[:found]
 
     def checkpoint(self, max_keys: int | None = None) -> Checkpoint | None:
         """Rows that changed since the last checkpoint, as segments."""

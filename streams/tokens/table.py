@@ -8,66 +8,22 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from streams.tokens.link import absorb, token_slot
+
 _START_SLOTS = 1 << 12
 _LOAD = 0.6
 
 ROW = np.dtype(
     [("token", "<u8"), ("founder", "<u8"), ("first", "<i8"), ("time", "<i8"), ("degree", "<u4"), ("kind", "u1")]
 )
-LINKED, RENEWED, COUNTED = 1, 2, 3  # what an item amounts to; 0: nothing
-
-
-@njit(cache=True)
-def _find(tokens: Any, token: Any) -> Any:
-    mask = tokens.size - 1
-    slot: Any = np.int64((token ^ (token >> np.uint64(31))) & np.uint64(mask))
-    while tokens[slot] != 0 and tokens[slot] != token:
-        slot = (slot + 1) & mask
-    return slot
 
 
 @njit(cache=True)
 def _find_all(tokens: Any, wanted: Any) -> Any:
     slots = np.empty(wanted.size, np.int64)
     for i in range(wanted.size):
-        slots[i] = _find(tokens, wanted[i])
+        slots[i] = token_slot(tokens, wanted[i])
     return slots
-
-
-@njit(cache=True)
-def _absorb(
-    tokens: Any, founders: Any, firsts: Any, lasts: Any, degrees: Any, kinds: Any,
-    item_token: Any, item_account: Any, item_time: Any, item_first: Any, item_kind: Any,
-    life_ms: Any, caps: Any, code: Any, degree_after: Any, founder_of: Any, founder_first: Any,
-) -> int:  # fmt: skip
-    added = 0
-    for i in range(item_token.size):
-        token, account, time = item_token[i], item_account[i], item_time[i]
-        code[i] = 0
-        slot = _find(tokens, token)
-        if tokens[slot] == 0 or time - lasts[slot] > life_ms[item_kind[i]]:
-            if tokens[slot] == 0:
-                added += 1
-            tokens[slot], founders[slot], kinds[slot] = token, account, item_kind[i]
-            firsts[slot], lasts[slot], degrees[slot] = time, time, 1
-            degree_after[i] = 1
-            continue
-        lasts[slot] = max(lasts[slot], time)
-        cap = caps[item_kind[i]]
-        if item_first[i] == 0 or account == founders[slot]:
-            if 2 <= degrees[slot] <= cap:
-                code[i] = 2
-        else:
-            degrees[slot] += 1
-            degree = degrees[slot]
-            if degree <= cap:
-                code[i] = 1
-                if degree == 2:
-                    founder_of[i], founder_first[i] = founders[slot], firsts[slot]
-            elif degree & (degree - 1) == 0:
-                code[i] = 3
-        degree_after[i] = degrees[slot]
-    return added
 
 
 @njit(cache=True)
@@ -77,7 +33,7 @@ def _rehash(old: Any, new: Any, now_ms: int, life_ms: Any) -> int:
         token = old[0][i]
         if token == 0 or now_ms - old[3][i] > life_ms[old[5][i]]:
             continue
-        slot = _find(new[0], token)
+        slot = token_slot(new[0], token)
         new[0][slot], new[1][slot], new[2][slot] = token, old[1][i], old[2][i]
         new[3][slot], new[4][slot], new[5][slot] = old[3][i], old[4][i], old[5][i]
         kept += 1
@@ -92,8 +48,8 @@ class TokenTable:
     """
 
     def __init__(self, life_ms: Any, degree_caps: Any) -> None:
-        self._life_ms = np.array(life_ms, np.int64)
-        self._caps = np.array(degree_caps, np.int64)
+        self.life_ms = np.array(life_ms, np.int64)
+        self.caps = np.array(degree_caps, np.int64)
         self._columns = self._empty(_START_SLOTS)
         self._used = 0
         self._now_ms = 0
@@ -123,17 +79,24 @@ class TokenTable:
 
         The founder is given with the item that makes the degree 2 only (else 0).
         """
-        self._reserve(token.size)
         n = token.size
         code, degree = np.zeros(n, np.uint8), np.zeros(n, np.uint32)
         founder, founder_first = np.zeros(n, np.uint64), np.zeros(n, np.int64)
-        if n:
-            self._now_ms = max(self._now_ms, int(time.max()))
-        self._used += _absorb(
-            *self._columns, token, account, time, first, kind, self._life_ms, self._caps, code, degree, founder,
-            founder_first,
-        )  # fmt: skip
+        table = self.open(n, time)
+        self._used += absorb(
+            table, token, account, time, first, kind, self.life_ms, self.caps, code, degree, founder, founder_first
+        )
         return code, degree, founder, founder_first
+
+    def open(self, more: int, time: Any) -> tuple[Any, ...]:
+        """Make room for so many tokens, seen at these times (ms); returns the table for `link`."""
+        self._reserve(more)
+        self._now_ms = max(self._now_ms, int(time.max(initial=0)))
+        return self._columns
+
+    def close(self, gained: int) -> None:
+        """So many tokens have been added since `open`."""
+        self._used += gained
 
     def rows(self, token: Any) -> Any:
         """Present rows of the given tokens (each once), for a checkpoint."""
@@ -153,14 +116,14 @@ class TokenTable:
         """Take over rows; of several for one token the last counts."""
         _, last = np.unique(rows["token"][::-1], return_index=True)
         rows = rows[rows.size - 1 - last]
-        rows = rows[rows["kind"] < self._life_ms.size]
+        rows = rows[rows["kind"] < self.life_ms.size]
         self._reserve(rows.size)
         if rows.size:
             self._now_ms = max(self._now_ms, int(rows["time"].max()))
         source = tuple(
             np.ascontiguousarray(rows[name]) for name in ("token", "founder", "first", "time", "degree", "kind")
         )
-        self._used = _rehash(source, self._columns, self._now_ms, self._life_ms)
+        self._used = _rehash(source, self._columns, self._now_ms, self.life_ms)
 
     def _reserve(self, more: int) -> None:
         slots = self._columns[0].size
@@ -168,11 +131,11 @@ class TokenTable:
             return
         live = int(
             np.count_nonzero(
-                (self._columns[0] != 0) & (self._now_ms - self._columns[3] <= self._life_ms[self._columns[5]])
+                (self._columns[0] != 0) & (self._now_ms - self._columns[3] <= self.life_ms[self._columns[5]])
             )
         )
         while live + more > slots * _LOAD / 1.3:
             slots *= 2
         new = self._empty(slots)
-        self._used = _rehash(self._columns, new, self._now_ms, self._life_ms)
+        self._used = _rehash(self._columns, new, self._now_ms, self.life_ms)
         self._columns = new

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.tokens.table import COUNTED, LINKED, RENEWED, TokenTable
+from streams.tokens.link import COUNTED, LINKED, RENEWED
+from streams.tokens.table import TokenTable
 
 LIFE_MS = (10_000, 50_000)
 CAPS = (4, 100)
