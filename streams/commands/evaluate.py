@@ -102,7 +102,8 @@ def evaluate(config_path: Path | None, as_json: bool, out: Path | None, listing:
 
     if listing:
         echo_table(
-            ("row", "shape", "goal", "campaign"), [(r.id, r.title, r.goal or "", r.campaign) for r in table().rows]
+            ("row", "shape", "goal", "campaign"),
+            [(r.id, r.title, "" if r.goal is None else f"{r.goal:,.0f}", r.campaign) for r in table().rows],
         )
         return
     settings = load(config_path).settings

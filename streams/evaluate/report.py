@@ -14,6 +14,7 @@ from streams.evaluate.results import Result
 from streams.evaluate.rows import Row
 
 DAY_H = 24.0
+SHOWN_MINUTES = (0, 15, 30, 60, 240)
 
 
 def summarise(
@@ -237,9 +238,27 @@ def _accounts(found: summary.Summary) -> list[str]:
         "Adjusted Rand: whether cases are campaigns, over all campaigns of a run, 1 is best.",
         "",
         *_table(columns, lines),
+        "Precision and recall of the members so many minutes after the alert (over the seeds still running):",
+        "",
+        *_over_time(found),
         "![members over time](members.svg)",
         "",
     ]
+
+
+def _over_time(found: summary.Summary) -> list[str]:
+    lines = []
+    for row in found.rows:
+        at = {each.minutes: each for each in row.members}
+        cells = []
+        for minutes in SHOWN_MINUTES:
+            one = at.get(minutes)
+            if one is None or not one.named or not one.due:
+                cells.append("")
+            else:
+                cells.append(f"{_percent(one.right / one.named)}, {_percent(one.due_named / one.due)}")
+        lines.append((row.id, *cells))
+    return _table(("row", *(f"{minutes}" for minutes in SHOWN_MINUTES)), lines)
 
 
 def _false(found: summary.Summary) -> list[str]:

@@ -1,0 +1,44 @@
+"""``stillwatch evaluate`` on the command line."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from streams.commands.evaluate import evaluate
+
+
+def test_list_names_rows_goals_and_campaigns():
+    """Whoever wants to run a row finds its name."""
+    lines = CliRunner().invoke(evaluate, ["--list"]).output.splitlines()
+
+    assert ["D1", "one", "fixed", "prompt", "50"] == lines[1].split()[:5]
+    assert any(line.startswith("D16") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--shapes", "D99"], "there is no row 'D99'"),
+        (["--seeds", "1-x"], "neither a seed nor a range"),
+        (["--contamination", "2"], "shares above 0 and up to 1"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(arguments, words):
+    """The message says what is possible."""
+    done = CliRunner().invoke(evaluate, arguments)
+
+    assert 0 != done.exit_code
+    assert words in done.output + str(done.exception)
+
+
+def test_benign_traffic_alone_is_measured(tmp_path):
+    """No rows: benign exchanges and false cases, for the seeds that were asked for."""
+    asked = ["--shapes", "none", "--seeds", "7", "--accounts", "200", "--hours", "0.2", "--no-baselines", "--json"]
+
+    done = CliRunner().invoke(evaluate, [*asked, "--out", str(tmp_path)])
+
+    found = json.loads(done.stdout)
+    assert ({"tuning": [7]}, 1, []) == (found["splits"], found["runs"], found["rows"])
+    assert found["events"] == found["benign_exchanges"] == sum(kind["exchanges"] for kind in found["kinds"]) > 0
+    assert "## False cases" in (tmp_path / "report.md").read_text()
