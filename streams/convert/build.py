@@ -288,18 +288,17 @@ class Conversion:
     def __iter__(self) -> Iterator[Event]:
         """Yield the events in order of time; equal plans and folders give equal bytes."""
         accounts = self.accounts
-        keys = [account_id.encode() for account_id in accounts.ids]
+        salted = [f"convert/{self.plan.seed}/{account_id}".encode() for account_id in accounts.ids]
         details = [
-            (b'"tools":%d,' % tools if tools else b"") + (b'"stream":true,' if stream else b"")
+            encode.account_members(tools, stream)
             for tools, stream in zip(accounts.tools.tolist(), accounts.stream.tolist(), strict=True)
         ]
         conversations = [bool(known) for known in accounts.conversations.tolist()]
-        serials = [0] * len(keys)
-        salt = f"convert/{self.plan.seed}/".encode()
+        serials = [0] * len(salted)
         for start in range(0, len(self._rows), SLICE_EVENTS):
             rows = self._rows[start : start + SLICE_EVENTS]
             values = encode.encode(
-                rows, keys, accounts.fragments, details, conversations, serials, salt, encode.text_prompt
+                rows, salted, accounts.fragments, details, conversations, serials, encode.text_prompt
             )
             for time, who, value in zip(rows["time"].tolist(), rows["account"].tolist(), values, strict=True):
                 yield Event(time, accounts.ids[who], value)

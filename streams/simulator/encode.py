@@ -53,20 +53,27 @@ _MODELS = [model.encode() for model in MODELS]
 _TEMPERATURES = {t: b'"temperature":%b,' % _json(t / 100) for t in range(201)} | {-1: b""}
 
 
+def account_members(tools: int, stream: bool) -> bytes:
+    """Encode what all exchanges of an account say of tools and streaming."""
+    return (b'"tools":%d,' % tools if tools else b"") + (b'"stream":true,' if stream else b"")
+
+
 def encode(
     rows: np.ndarray,
-    ids: list[bytes],
+    salted: list[bytes],
     fragments: list[bytes],
-    streams: list[bytes],
+    details: list[bytes],
     conversations: list[bool],
     serials: list[int],
-    salt: bytes,
     prompt: PromptEncoder,
 ) -> list[bytes]:
-    """Encode exchanges; ``fragments`` and the lists after it are indexed by account."""
-    result = []
+    """Encode exchanges; all lists are indexed by account: ids with the salt before them, and ready members.
+
+    ``serials`` counts the exchanges of each account and is moved on. Optional members go into one format at once: a
+    line that grows member by member is copied each time.
+    """
     columns = [rows[name].tolist() for name in EVENT_COLUMNS]
-    hashed = xxhash.xxh3_128_hexdigest
+    hashed, result = xxhash.xxh3_128_hexdigest, []
     for (
         who,
         time,
@@ -86,33 +93,37 @@ def encode(
     ) in zip(*columns, strict=True):
         serial = serials[who]
         serials[who] = serial + 1
-        account = ids[who]
-        line = (
-            b'{"event_id":"%b","event_time":%d,%b,"model":"%b","status":%d,"input_tokens":%d,"output_tokens":%d,%b%b'
+        account = salted[who]
+        result.append(
+            _LINE
             % (
-                hashed(b"%b%b%d" % (salt, account, serial))[:20].encode(),
+                hashed(b"%b%d" % (account, serial))[:20].encode(),
                 time,
                 fragments[who],
                 _MODELS[model],
                 status,
                 tin,
                 tout,
-                streams[who],
+                details[who],
                 _TEMPERATURES[temperature],
+                b'"refused":true,' if refused else b"",
+                b'"cache_read_tokens":%d,' % cache if cache else b"",
+                b'"latency_ms":%d,' % latency if latency >= 0 else b"",
+                b'"conversation_id":"%b",' % hashed(b"%b/%d" % (account, session))[:12].encode()
+                if conversations[who]
+                else b"",
+                turn,
+                client,
+                prompt(text, system),
             )
         )
-        if refused:
-            line += b'"refused":true,'
-        if cache:
-            line += b'"cache_read_tokens":%d,' % cache
-        if latency >= 0:
-            line += b'"latency_ms":%d,' % latency
-        if conversations[who]:
-            line += b'"conversation_id":"%b",' % hashed(b"%b/%b/%d" % (salt, account, session))[:12].encode()
-        result.append(line + b'"turn":%d,"client":%b,"prompt":%b}' % (turn, client, prompt(text, system)))
     return result
 
 
+_LINE = (
+    b'{"event_id":"%b","event_time":%d,%b,"model":"%b","status":%d,"input_tokens":%d,"output_tokens":%d,%b%b%b%b%b%b'
+    b'"turn":%d,"client":%b,"prompt":%b}'
+)
 EVENT_COLUMNS = (
     "account", "time", "session", "turn", "model", "status", "refused", "input", "output", "cache", "latency",
     "temperature", "client", "system", "text",

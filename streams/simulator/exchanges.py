@@ -31,20 +31,26 @@ MAX_TURNS = 400
 _QUANTILES = np.array([0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])
 
 
-def sessions(
-    rng: np.random.Generator, accounts: Accounts, factor: np.ndarray, start_ms: int, end_ms: int, first: int
-) -> np.ndarray:
-    """Start sessions in [start, end) and lay out their turns, which may run on beyond the end.
-
-    ``factor`` scales each account's rate; ``first`` is the number of sessions so far. Only time, account, session and
-    turn are set.
-    """
+def begin(
+    rng: np.random.Generator, accounts: Accounts, factor: np.ndarray, start_ms: int, end_ms: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Start sessions in [start, end): their accounts, in order, and first moments; ``factor`` scales each rate."""
     mean = accounts.rate * factor * ((end_ms - start_ms) / 86_400_000) / accounts.turns
     count = rng.poisson(mean)
-    owner = np.repeat(np.arange(len(accounts), dtype=np.int32), count)
+    some = np.flatnonzero(count)
+    owner = np.repeat(some.astype(np.int32), count[some])
     begins = rng.integers(start_ms, end_ms, len(owner))
     active = (begins >= accounts.from_ms[owner]) & (begins < accounts.to_ms[owner])
-    owner, begins = owner[active], begins[active]
+    return owner[active], begins[active]
+
+
+def lay_out(
+    rng: np.random.Generator, accounts: Accounts, owner: np.ndarray, begins: np.ndarray, first: int
+) -> np.ndarray:
+    """Lay out the turns of sessions, which may run on for hours; ``first`` is the number of sessions so far.
+
+    Only time, account, session and turn are set.
+    """
     turns = np.minimum(rng.geometric(1 / accounts.turns[owner]), MAX_TURNS)
     rows = int(turns.sum())
     session = np.repeat(np.arange(len(owner)), turns)

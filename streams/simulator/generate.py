@@ -140,17 +140,18 @@ class Simulation:
 
     def _in_order(self) -> Iterator[Event]:
         ids = [account_id for p in self.populations for account_id in p.accounts.ids]
-        keys = [account_id.encode() for account_id in ids]
+        salted = [f"{self.plan.seed}/{account_id}".encode() for account_id in ids]
         fragments = [fragment for p in self.populations for fragment in p.accounts.fragments]
-        details = [_details(tools, stream) for p in self.populations for tools, stream in
-                   zip(p.accounts.tools.tolist(), p.accounts.stream.tolist(), strict=True)]  # fmt: skip
+        details = [
+            encode.account_members(tools, stream)
+            for p in self.populations
+            for tools, stream in zip(p.accounts.tools.tolist(), p.accounts.stream.tolist(), strict=True)
+        ]
         conversations = [bool(c) for p in self.populations for c in p.accounts.conversations.tolist()]
         serials = [0] * len(ids)
-        salt = f"{self.plan.seed}/".encode()
         for rows in self._slices():
-            values = encode.encode(rows, keys, fragments, details, conversations, serials, salt, self._prompt)
-            for time, who, value in zip(rows["time"].tolist(), rows["account"].tolist(), values, strict=True):
-                yield Event(time, ids[who], value)
+            values = encode.encode(rows, salted, fragments, details, conversations, serials, self._prompt)
+            yield from map(Event, rows["time"].tolist(), map(ids.__getitem__, rows["account"].tolist()), values)
 
     def _slices(self) -> Iterator[np.ndarray]:
         """Columns of all populations, slice by slice, sorted by time; sessions run on until the span's end.
@@ -213,10 +214,6 @@ def _count_campaign(found: CampaignTruth, hostile: np.ndarray) -> None:
     hostile = hostile[np.argsort(hostile["time"], kind="stable")]
     for account, time in zip(hostile["account"].tolist(), hostile["time"].tolist(), strict=True):
         found.times_ms.setdefault(found.accounts[account], []).append(time)
-
-
-def _details(tools: int, stream: bool) -> bytes:
-    return (b'"tools":%d,' % tools if tools else b"") + (b'"stream":true,' if stream else b"")
 
 
 def _account_id(seed: int, population: str, number: int, partition: int, partitions: int) -> str:

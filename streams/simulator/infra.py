@@ -179,10 +179,15 @@ def campus(rng: np.random.Generator, where: Country) -> Network:
     return Network(_address(rng, where.campus, where.code, 200), where.campus, where.code)
 
 
-def cloud(rng: np.random.Generator, blocks: int = 6_000) -> Network:
-    """An egress address of a cloud region."""
-    asn, code = _cloud(rng)
-    return Network(_address(rng, asn, code, blocks), asn, code)
+def region(rng: np.random.Generator) -> tuple[int, str]:
+    """Draw a cloud region: AS number and country."""
+    return _cloud(rng)
+
+
+def cloud(rng: np.random.Generator, where: tuple[int, str] | None = None) -> Network:
+    """An egress address of a cloud region, any by default."""
+    asn, code = where or _cloud(rng)
+    return Network(_address(rng, asn, code, 6_000), asn, code)
 
 
 def vpn(rng: np.random.Generator) -> Network:

@@ -88,23 +88,23 @@ class Population:
     def slice(self, start_ms: int, end_ms: int) -> np.ndarray:
         """Exchanges of the sessions that begin in [start, end); some may lie beyond the end."""
         start_ms, end_ms = max(start_ms, self.start_ms), min(end_ms, self.end_ms)
-        pieces = [self._sessions(start, min(start + PIECE_MS, end_ms)) for start in range(start_ms, end_ms, PIECE_MS)]
-        rows = pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros(0, exchanges.EXCHANGE), *pieces])
-        if not len(rows):
-            return rows
+        step = PIECE_MS if end_ms - start_ms <= PIECE_MS else LONG_PIECE_MS
+        starts = [self._begin(start, min(start + step, end_ms)) for start in range(start_ms, end_ms, step)]
+        if not any(len(owner) for owner, _ in starts):
+            return np.zeros(0, exchanges.EXCHANGE)
+        owner, begins = (np.concatenate(parts) for parts in zip(*starts, strict=True))
+        rows = exchanges.lay_out(self.rng, self.accounts, owner, begins, self.sessions)
+        self.sessions = int(rows["session"][-1]) + 1
         if self.even:
             self._deal(rows)
         return self.finish(rows)
 
-    def _sessions(self, start_ms: int, end_ms: int) -> np.ndarray:
-        """Lay out the sessions that begin in a span so short that the rhythm hardly changes."""
+    def _begin(self, start_ms: int, end_ms: int) -> tuple[np.ndarray, np.ndarray]:
+        """Start the sessions of a span so short that the rhythm hardly changes."""
         accounts = self.accounts
         factor = self.rhythm((start_ms + end_ms) // 2, accounts.utc_offset_h)
         factor = np.where((accounts.from_ms < end_ms) & (accounts.to_ms > start_ms), factor, 0.0)
-        rows = exchanges.sessions(self.rng, accounts, factor, start_ms, end_ms, self.sessions)
-        if len(rows):
-            self.sessions = int(rows["session"][-1]) + 1
-        return rows
+        return exchanges.begin(self.rng, accounts, factor, start_ms, end_ms)
 
     def _deal(self, rows: np.ndarray) -> None:
         """Deal sessions out in turn, as a router does, to accounts of the style that the session is of."""

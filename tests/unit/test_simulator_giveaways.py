@@ -15,6 +15,8 @@ AUC_MAX = 0.6
 ACCOUNTS = 200  # of each campaign: chance alone moves an AUC by 0.02
 ONLY_FEWEST = 10  # accounts of each seed that show a value before it counts as the hostile's or a kind's own
 
+PAIRED = 6  # exchanges of an account whose pairs of values are looked at
+
 # Campaigns that are not about sharing infrastructure, with the columns that may tell them: what they are about.
 CONTENT = ("input_tokens",)  # counts the prompt
 CAMPAIGNS: dict[str, tuple[str, ...]] = {
@@ -61,7 +63,7 @@ class Seen:
 
     def __init__(self, seed):
         campaigns = tuple(spec(text) for text in (*CAMPAIGNS, *SHARING))
-        simulation = Simulation(Plan(seed=seed, accounts=2_500, hours=6.0, campaigns=campaigns))
+        simulation = Simulation(Plan(seed=seed, accounts=2_500, hours=6.0, activity=0.6, campaigns=campaigns))
         events = giveaways.read(event.value for event in simulation)
         self.group = {account: kind.kind for kind in simulation.truth.benign for account in kind.accounts}
         texts = [text for text in (*CAMPAIGNS, *SHARING) for _ in range(1 + (text == "two_in_pool"))]
@@ -70,8 +72,8 @@ class Seen:
         samples = giveaways.sampled(events)
         self.tables = giveaways.tables(samples, self.group)
         kinds = {kind.name for kind in KINDS}
-        self.benign = [seen for account, seen in samples.items() if self.group[account] in kinds]
-        self.hostile = [seen for account, seen in samples.items() if self.group[account] not in kinds]
+        self.benign = [seen[:PAIRED] for account, seen in samples.items() if self.group[account] in kinds]
+        self.hostile = [seen[:PAIRED] for account, seen in samples.items() if self.group[account] not in kinds]
 
     def against(self, level, text):
         """The table of a campaign's and of benign units, without what may tell them, and which are hostile."""
@@ -99,8 +101,8 @@ def benign():
     """Exchanges of two larger services without campaigns, by kind and account."""
     found = []
     for seed in (43, 44):
-        simulation = Simulation(Plan(seed=seed, accounts=16_000, hours=24.0, activity=0.06))
-        samples = giveaways.sampled(giveaways.read(event.value for event in simulation), 1, 4)
+        simulation = Simulation(Plan(seed=seed, accounts=16_000, hours=24.0, activity=0.03))
+        samples = giveaways.sampled(giveaways.read(event.value for event in simulation), 1, PAIRED)
         found.append(
             {
                 k.kind: [samples[account] for account in k.accounts if account in samples]

@@ -90,7 +90,7 @@ def hackathon(span: Span, count: int) -> Population:
     for one in drafts:
         one.plan, one.payment, one.org = "free", None, None
         one.age_days = 0.05 + rng.random() - (start - span.start_ms) / DAY_MS
-        one.from_ms = start - int(one.age_days * DAY_MS) if one.age_days < 0 else 0
+        one.from_ms = span.start_ms - int(one.age_days * DAY_MS)
         one.networks = [hall[int(rng.integers(2))]]
     accounts = freeze(rng, drafts)
     rhythm = occasion(moments, HOUR_MS, weekly(WORK), 8, 0.1)

@@ -5,6 +5,7 @@ import numpy as np
 from streams.simulator import infra, texts, wrappers
 from streams.simulator.accounts import API, CHAT, LANGUAGES, TOPICS, Draft, draft, freeze
 from streams.simulator.content import Everyday, Job, Work, digest, said, wrapped, wrapped_human
+from streams.simulator.draws import one_of
 from streams.simulator.kinds.people import newcomers
 from streams.simulator.population import FreshClient, Population, Span
 from streams.simulator.rhythm import DAY_MS, HOUR_MS, LEISURE, WORK, clients, flat, nightly, occasion, weekly
@@ -69,10 +70,15 @@ def byok_app(span: Span, count: int) -> Population:
     return Population("byok_app", rng, accounts, weekly(LEISURE), content)
 
 
-def _runners(drafts: list[Draft]) -> FreshClient:
-    """Run each session on a new cloud machine, with the account's own program."""
+def _runners(rng: np.random.Generator, drafts: list[Draft]) -> FreshClient:
+    """Run each session on a new machine in one of the account's one or two cloud regions, with its own program."""
+    regions = [[infra.region(rng) for _ in range(1 + int(rng.random() < 0.4))] for _ in drafts]
     programs = [one.programs[0] for one in drafts]
-    return lambda rng, account: infra.client(rng, infra.cloud(rng), programs[account])
+
+    def fresh(rng: np.random.Generator, account: int) -> bytes:
+        return infra.client(rng, infra.cloud(rng, one_of(rng, regions[account])), programs[account])
+
+    return fresh
 
 
 def ci_review(span: Span, count: int) -> Population:
@@ -90,7 +96,7 @@ def ci_review(span: Span, count: int) -> Population:
         return [wrappers.fill(frames[i], diff) for i, diff in zip(chosen, diffs, strict=True)]
 
     content = Work(rng, accounts, Job(write, system=digest("public review action v2")))
-    return Population("ci_review", rng, accounts, weekly(WORK), content, fresh=_runners(drafts))
+    return Population("ci_review", rng, accounts, weekly(WORK), content, fresh=_runners(rng, drafts))
 
 
 def evaluation_suite(span: Span, count: int) -> Population:
