@@ -96,6 +96,7 @@ def case_text(case: Case, history: Sequence[AlertEvent], members: int | None) ->
     for name, total, group in by_axis(alert.evidence):
         lines.append(f"  {safe(name):14} {total:+9.2f}")
         lines += [f"    {each.contribution:+9.2f}  {reason(each)}{_values(each)}" for each in group]
+    lines += ["", *_clearing(alert)]
     lines += ["", "Techniques (MITRE ATLAS)"]
     lines += [f"  {safe(each)}  {TECHNIQUES.get(each, '')}".rstrip() for each in alert.techniques] or ["  none named"]
     if alert.pools:
@@ -109,6 +110,39 @@ def case_text(case: Case, history: Sequence[AlertEvent], members: int | None) ->
     lines += ["", "History"]
     lines += [f"  {_revision(each)}" for each in history]
     return "\n".join(lines)
+
+
+def clearing(alert: AlertEvent) -> list[Evidence] | None:
+    """Find the fewest reasons without which the evidence would be below the threshold, the weightiest first.
+
+    Contributions add up, so taking the largest first is the smallest set. Empty if the evidence is below it already;
+    None if the alert gives no threshold or no set of its reasons is enough. Cannot see that reasons depend on each
+    other: a prompt that were not shared would take its purpose along.
+    """
+    total, threshold = alert.evidence_total, alert.threshold
+    if not isinstance(total, (int, float)) or not isinstance(threshold, (int, float)):
+        return None
+    found = []
+    for each in sorted(alert.evidence, key=lambda e: (-e.contribution, e.indicator)):
+        if total < threshold or each.contribution <= 0:
+            break
+        found.append(each)
+        total -= each.contribution
+    return found if total < threshold else None
+
+
+def _clearing(alert: AlertEvent) -> list[str]:
+    found, total, threshold = clearing(alert), alert.evidence_total, alert.threshold
+    if found is None or not isinstance(total, float) or not isinstance(threshold, float):
+        return ["What would clear it", "  nothing that its evidence tells"]
+    if not found:
+        return ["What would clear it", f"  nothing more: {total:.2f} nats are below the {threshold:.2f} that it takes"]
+    left = total - sum(each.contribution for each in found)
+    these = "this reason" if len(found) == 1 else f"these {len(found)} reasons (no fewer would do)"
+    return [
+        f"What would clear it: without {these}, {left:.2f} nats are left of the {threshold:.2f} that it takes",
+        *(f"    {each.contribution:+9.2f}  {reason(each)}" for each in found),
+    ]
 
 
 def _standing(alert: AlertEvent) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 
 import msgspec
@@ -10,8 +11,9 @@ from click.testing import CliRunner
 
 from streams import campaigns
 from streams.cli import main
-from streams.commands.alert_text import block, by_axis, moment, safe
+from streams.commands.alert_text import block, by_axis, case_text, clearing, moment, safe
 from streams.contracts.alert import Accounts, AlertEvent, Evidence, Exchanges, Pool, encode_alert
+from streams.contracts.fold import fold
 from streams.contracts.indicators import INDICATORS, TECHNIQUES
 
 
@@ -78,6 +80,34 @@ def test_evidence_is_grouped_by_axis():
     assert [("structure", 11.0, 2), ("focus", 2.5, 1), ("other", 0.5, 1), ("benign", -1.25, 1)] == [
         (name, total, len(group)) for name, total, group in rows
     ]
+
+
+def test_the_smallest_change_that_clears_a_case():
+    """Fewest reasons that bring the evidence under the threshold: the largest first, none for it, never one against."""
+    reasons = revision().evidence
+    assert ["I1"] == [each.indicator for each in clearing(revision())]
+    assert ["I1", "I4"] == [each.indicator for each in clearing(revision(threshold=1.0))]
+    assert [] == clearing(revision(threshold=11.5))
+    assert None is clearing(revision(threshold=-2.0))
+    subsets = [part for n in range(4) for part in combinations(reasons, n)]
+    for threshold in (0.0, 1.25, 8.0, 8.76, 11.25, 11.26):
+        enough = [part for part in subsets if 11.25 - sum(each.contribution for each in part) < threshold]
+        assert min(len(part) for part in enough) == len(clearing(revision(threshold=threshold)))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"),
+    [
+        (8.0, "without this reason, 1.25 nats are left of the 8.00 that it takes"),
+        (1.0, "without these 2 reasons (no fewer would do), -1.25 nats are left of the 1.00 that it takes"),
+        (12.0, "nothing more: 11.25 nats are below the 12.00 that it takes"),
+        (-2.0, "nothing that its evidence tells"),
+    ],
+)
+def test_a_case_says_what_would_clear_it(threshold: float, expected: str):
+    """In words, with the reasons and what would be left."""
+    alert = revision(threshold=threshold)
+    assert expected in case_text(fold([alert]), [alert], None)
 
 
 def test_every_indicator_and_technique_that_can_be_published_is_explained():
