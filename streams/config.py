@@ -67,6 +67,7 @@ class Tokens(Struct, frozen=True, forbid_unknown_fields=True):
     content_degree_cap: Positive = 50_000
     bucket_cap: Positive = 64
     near_max_distance: NotNegative = 3
+    max_bytes: Positive = 2_000_000_000  # of the tables of a partition
 
 
 class Campaigns(Struct, frozen=True, forbid_unknown_fields=True):

@@ -127,7 +127,8 @@ COUNTED: dict[str, Counted] = {
     ),
     "ticks": Counted(_counted("ticks", "ticks", (), "Steps of event time acted on."), ("tokens", "campaigns")),
     "tokens_evicted_early": Counted(
-        _counted("tokens_evicted_early", "tokens", (), "First sightings forgotten early for lack of memory."), ACCOUNTS
+        _counted("tokens_evicted_early", "tokens", (), "First sightings and tokens forgotten early: no more memory."),
+        ("accounts", "tokens"),
     ),
     "accounts_evicted": Counted(
         _counted("accounts_evicted", "accounts", (), "Accounts forgotten after their time to live."), ACCOUNTS

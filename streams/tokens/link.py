@@ -148,8 +148,8 @@ def link(
     gained = np.zeros(3, np.int64)
     bytes_ = np.zeros(24, np.uint8)
     n, n_changed = 0, 0
-    last_tick: Any = np.int64(-1)
-    index: Any = np.int64(0)
+    last_tick = np.int64(-1)
+    index = np.int64(0)
     for i in range(sightings.size):
         item = sightings[i]
         token, kind, time = item.token, np.int64(item.kind), item.time
@@ -170,10 +170,10 @@ def link(
             for k in range(8):
                 bytes_[k] = (simhash >> np.uint64(8 * k)) & np.uint64(255)
             token = xxh3(bytes_, 0, 8, np.uint64(kind + 1))
-            kind = NEAR_LOW
-        tick = -(-time // tick_ms)
+            kind = np.int64(NEAR_LOW)
+        tick: Any = -(-time // tick_ms)
         if tick != last_tick:
-            last_tick, index = tick, 0
+            last_tick, index = tick, np.int64(0)
         changed[n_changed] = token
         n_changed += 1
         # the founder of a near prompt showed it before anybody else: it comes in front, as an item of its own

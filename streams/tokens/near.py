@@ -46,15 +46,19 @@ def _rehash(old: Any, new: Any, shift: Any, oldest_s: int) -> int:
 class NearPrompts:
     """Find the account that showed a near prompt within ``life_ms``, by one half (0: low, 1: high) of the SimHash.
 
-    An entry takes 20 bytes in a hash table: SimHash, account, and the second of its last sighting.
+    An entry takes 20 bytes in a hash table: SimHash, account, and the second of its last sighting. Reaching
+    ``max_bytes`` forgets the older half early, counted in ``evicted_early``.
     """
 
-    def __init__(self, half: int, life_ms: int, max_distance: int, bucket_cap: int) -> None:
+    def __init__(self, half: int, life_ms: int, max_distance: int, bucket_cap: int, max_bytes: int = 1 << 62) -> None:
         self._half, self._shift = half, np.uint64(32 * half)
         self.life_s, self.distance, self.cap = max(4, life_ms // 1000), max_distance, bucket_cap
         self._columns = self._empty(_START_SLOTS)
+        slot_bytes = self.nbytes // _START_SLOTS
+        self._max_slots = max(_START_SLOTS, 1 << (max(1, max_bytes // slot_bytes).bit_length() - 1))
         self._used = 0
         self._now_s = 0
+        self.evicted_early = 0
 
     @staticmethod
     def _empty(slots: int) -> tuple[Any, ...]:
@@ -126,6 +130,14 @@ class NearPrompts:
         live = int(np.count_nonzero((self._columns[2] != 0) & (self._columns[2] >= oldest)))
         while live + more > slots * _LOAD / 1.3:
             slots *= 2
+        if slots > self._max_slots:
+            slots = max(self._max_slots, 1 << int(more / _LOAD).bit_length())
+            seen = np.sort(self._columns[2][self._columns[2] != 0])
+            keep = max(0, int(slots * _LOAD / 2) - more)
+            if keep < seen.size:
+                oldest = max(oldest, int(seen[seen.size - keep - 1]) + 1)
         new = self._empty(slots)
         self._used = _rehash(self._columns, new, self._shift, oldest)
+        if slots >= self._max_slots and live > self._used:
+            self.evicted_early += live - self._used
         self._columns = new

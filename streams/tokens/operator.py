@@ -53,9 +53,11 @@ class TokensOperator:
         self._ticks = TickBuffer(settings.kafka.request_partitions, settings.time.tick_ms)
         life = [accounts.infrastructure_ttl_ms] * TEMPLATE + [accounts.content_ttl_ms] * (TAIL + 1 - TEMPLATE)
         caps = [limits.degree_cap] * TEMPLATE + [limits.content_degree_cap] * (NEAR_LOW + 1 - TEMPLATE)
-        self._table = table.TokenTable([*life, accounts.near_prompt_ttl_ms], caps)
+        self._table = table.TokenTable([*life, accounts.near_prompt_ttl_ms], caps, limits.max_bytes // 2)
         self._near = [
-            near.NearPrompts(half, accounts.near_prompt_ttl_ms, limits.near_max_distance, limits.bucket_cap)
+            near.NearPrompts(
+                half, accounts.near_prompt_ttl_ms, limits.near_max_distance, limits.bucket_cap, limits.max_bytes // 4
+            )
             for half in (0, 1)
         ]
         self._near_life_ms = accounts.near_prompt_ttl_ms
@@ -186,6 +188,8 @@ class TokensOperator:
 
     def gauges(self) -> dict[tuple[str, ...], float]:
         """What is held."""
+        early = self._table.evicted_early + sum(half.evicted_early for half in self._near)
+        self.counters["tokens_evicted_early",] = early
         values: dict[tuple[str, ...], float] = {
             ("held", "tokens"): len(self._table),
             ("held", "shared_tokens"): self._table.shared,

@@ -44,15 +44,19 @@ class TokenTable:
     """Degrees of tokens.
 
     ``life_ms`` gives the life of each kind: a token unseen for longer begins anew. ``degree_caps`` gives the degree
-    above which only the count of a token of that kind travels on.
+    above which only the count of a token of that kind travels on. Reaching ``max_bytes`` forgets tokens early, counted
+    in ``evicted_early``: whoever shows one of them next is its founder.
     """
 
-    def __init__(self, life_ms: Any, degree_caps: Any) -> None:
+    def __init__(self, life_ms: Any, degree_caps: Any, max_bytes: int = 1 << 62) -> None:
         self.life_ms = np.array(life_ms, np.int64)
         self.caps = np.array(degree_caps, np.int64)
         self._columns = self._empty(_START_SLOTS)
+        slot_bytes = self.nbytes // _START_SLOTS
+        self._max_slots = max(_START_SLOTS, 1 << (max(1, max_bytes // slot_bytes).bit_length() - 1))
         self._used = 0
         self._now_ms = 0
+        self.evicted_early = 0
 
     @staticmethod
     def _empty(slots: int) -> tuple[Any, ...]:
@@ -136,6 +140,17 @@ class TokenTable:
         )
         while live + more > slots * _LOAD / 1.3:
             slots *= 2
+        if slots > self._max_slots:
+            slots = max(self._max_slots, 1 << int(more / _LOAD).bit_length())
+            self._crowd_out(max(0, int(slots * _LOAD / 2) - more))
         new = self._empty(slots)
         self._used = _rehash(self._columns, new, self._now_ms, self.life_ms)
         self._columns = new
+
+    def _crowd_out(self, keep: int) -> None:
+        """Forget all tokens but so many: first those that nobody shares, of these the oldest."""
+        used = np.flatnonzero(self._columns[0])
+        order = np.lexsort((self._columns[3][used], self._columns[4][used] > 1))
+        gone = used[order[: max(0, used.size - keep)]]
+        self._columns[0][gone] = 0  # the table is about to be filled anew
+        self.evicted_early += gone.size

@@ -86,3 +86,14 @@ def test_growth_and_restore_change_nothing():
     assert expected[0].tolist() == np.concatenate([founder for founder, _ in founders]).tolist()
     assert expected[1].tolist() == np.concatenate([near_to for _, near_to in founders]).tolist()
     assert np.count_nonzero(expected[0]) > n // 10
+
+
+def test_a_flood_of_prompts_pushes_itself_out():
+    """At the budget the oldest are forgotten, and counted."""
+    found = NearPrompts(0, 10**9, max_distance=3, bucket_cap=64, max_bytes=200_000)
+    for start in range(0, 50_000, 500):
+        simhash = (np.arange(start, start + 500, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        found.match(simhash, np.ones(500, np.uint64), np.full(500, T + 1_000 * start))
+        assert found.nbytes <= 200_000
+    assert 50_000 - len(found) == found.evicted_early
+    assert 0 < len(found)

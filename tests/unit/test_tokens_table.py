@@ -109,3 +109,23 @@ def test_grows_and_forgets():
         absorb(table, [(1 + i * 3_000 + j, 1, i * 20_000, 1, 0) for j in range(3_000)])
     assert len(table) < 30_000
     assert len(table) == len(table.all_rows())
+
+
+def test_a_flood_of_tokens_pushes_itself_out():
+    """At the budget, tokens that nobody shares are forgotten, the oldest first; what is shared stays."""
+    table = TokenTable(LIFE_MS, CAPS, max_bytes=1_000_000)
+    shared = np.arange(1, 101, dtype=np.uint64)
+
+    def show(token, account, time):
+        one = np.ones(token.size, np.uint8)
+        table.absorb(token, account, np.full(token.size, time), one, one)
+        assert table.nbytes <= 1_000_000
+
+    for account in (1, 2):
+        show(shared, np.full(100, account, np.uint64), 1_000)
+    for start in range(0, 100_000, 1_000):
+        token = np.arange(start, start + 1_000, dtype=np.uint64) + np.uint64(10**6)
+        show(token, token, 1_000 + start // 10)
+    assert 100_100 - len(table) == table.evicted_early
+    assert 100 == table.shared
+    assert 10_900 == table.all_rows()["time"].max()
