@@ -79,13 +79,14 @@ def test_other_partition_counts_are_a_message(make_settings: Callable[..., Setti
 # Input
 
 
-@pytest.mark.parametrize("codec", ["gzip", "lz4", "snappy", "zstd"])
-def test_compressed_input_is_read(make_settings: Callable[..., Settings], tmp_path: Path, codec: str):
-    """Producers compress as they like."""
+def test_compressed_input_is_read(make_settings: Callable[..., Settings], tmp_path: Path):
+    """Producers compress as they like, each in its own way."""
     settings = make_settings()
     create_topics(settings)
-    events = make_events(500)
-    produce(settings, events, **{"compression.type": codec, "linger.ms": 50})
+    events = make_events(800)
+    for number, codec in enumerate(("gzip", "lz4", "snappy", "zstd")):
+        part = events[200 * number : 200 * (number + 1)]
+        produce(settings, part, **{"compression.type": codec, "linger.ms": 50})
 
     drain(settings, tmp_path)
 

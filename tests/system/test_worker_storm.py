@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(3_600)]
 
 SEEDS = [int(each) for each in os.environ.get("STORM_SEEDS", "3").split(",")]
 EVENTS = int(os.environ.get("STORM_EVENTS", "20000"))
-STEPS = int(os.environ.get("STORM_STEPS", "20"))  # so many equal portions of events, and after each something happens
+STEPS = int(os.environ.get("STORM_STEPS", "15"))  # so many equal portions of events, and after each something happens
 PAUSE_S = (0.5, 6.0)  # with a session of 3 s
 WAIT_S = (0.5, 2.0)  # after each step
 EARLY = 0.1  # the share of steps that do not wait for a worker with partitions
