@@ -26,6 +26,7 @@ class Row(msgspec.Struct):
     events_per_s: float
     cpu_us_per_event: float
     stages_us_per_event: dict[str, float] = {}
+    threads_us_per_event: dict[str, float] = {}  # the event loop runs the operators
     per_event: dict[str, float] = {}  # sightings, links, signals, new content tokens
     accounts: int = 0
     memory_bytes: int = 0  # grown by

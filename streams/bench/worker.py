@@ -1,5 +1,6 @@
 """The worker row: a topic filled beforehand on a real broker, one worker process that drains it, checkpoints on."""
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,12 +31,15 @@ SKEW_MAX_MS = (
 )
 FIRST_SHARE, LAST_SHARE = 0.1, 0.95  # of the events: between them it runs evenly, neither starting nor ending
 
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
 Alert = tuple[bytes, bytes, tuple[tuple[str, bytes], ...]]  # key, value, headers
 
 
 class _Sample(msgspec.Struct):
     at_s: float
     numbers: Numbers
+    threads_s: dict[str, float]
 
 
 def work(traffic: Traffic, settings: Settings, expected: list[Alert] | None, report: Callable[[str, int], None]) -> Row:
@@ -77,12 +81,26 @@ def _drain(worker: WorkerProcess, report: Callable[[int], None]) -> list[_Sample
         if time.monotonic() - began > TIMEOUT_S:
             raise StillwatchError(f"The worker has not drained the topic within {TIMEOUT_S / 60:.0f} min.")
         if (numbers := worker.numbers()) is not None:
-            samples.append(_Sample(time.monotonic(), numbers))
+            samples.append(_Sample(time.monotonic(), numbers, _by_thread(worker.pid)))
             report(numbers.read)
         time.sleep(ASK_S if samples and samples[-1].numbers.read else ASK_S / 4)
     if code != 0:
         worker.check()
     return samples
+
+
+def _by_thread(pid: int) -> dict[str, float]:
+    """CPU seconds by kind of thread so far; empty where there is no /proc."""
+    found = dict.fromkeys(("event loop", "fetch and state", "librdkafka"), 0.0)
+    for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            name, _, rest = path.read_text().partition("(")[2].rpartition(")")
+        except OSError:
+            continue  # a thread that has just ended
+        kind = "event loop" if path.parent.name == str(pid) else "fetch and state"
+        user, system = rest.split()[11:13]
+        found["librdkafka" if name.startswith("rdk:") else kind] += (int(user) + int(system)) / TICKS_PER_S
+    return found if any(found.values()) else {}
 
 
 def _steady(samples: list[_Sample], events: int) -> Row:
@@ -94,6 +112,10 @@ def _steady(samples: list[_Sample], events: int) -> Row:
     count = last.numbers.read - first.numbers.read
     found = row("worker", count, last.at_s - first.at_s, last.numbers.cpu_s - first.numbers.cpu_s)
     found.accounts = samples[-1].numbers.accounts
+    found.threads_us_per_event = {
+        name: round((seconds - first.threads_s.get(name, 0.0)) / count * 1e6, 2)
+        for name, seconds in last.threads_s.items()
+    }
     found.start_cpu_s = round(max((s.numbers.cpu_s for s in samples if not s.numbers.read), default=0.0), 1)
     found.memory_bytes = max(s.numbers.resident_bytes for s in samples)
     return found

@@ -136,6 +136,9 @@ def _show(traffic: "Traffic", rows: "list[Row]") -> None:
         if row.stages_us_per_event:
             stages = ", ".join(f"{stage} {us}" for stage, us in row.stages_us_per_event.items())
             click.echo(f"\nus of CPU an event by stage ({row.row}): {stages}")
+        if row.threads_us_per_event:
+            threads = ", ".join(f"{thread} {us}" for thread, us in row.threads_us_per_event.items())
+            click.echo(f"us of CPU an event by thread ({row.row}): {threads}")
         if row.start_cpu_s:
             click.echo(f"the {row.row} took {row.start_cpu_s} s of CPU to start, before its first event")
         if row.per_event:

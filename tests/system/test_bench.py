@@ -18,10 +18,12 @@ def test_all_rows():
     assert [50_000, 50_000] == [row["events"] for row in (decode, replay)]
     assert "" == worker["void"]
     assert replay["alerts"] == worker["alerts"] > 0
-    assert decode["cpu_us_per_event"] < replay["cpu_us_per_event"] < worker["cpu_us_per_event"]
+    # replay and worker are so close by now that a busy machine may turn them round
+    assert decode["cpu_us_per_event"] < min(replay["cpu_us_per_event"], worker["cpu_us_per_event"])
     assert {"accounts", "tokens", "campaigns"} == set(replay["stages_us_per_event"])
     assert replay["memory_bytes"] > 0
     assert worker["start_cpu_s"] > 0
+    assert 0 < sum(worker["threads_us_per_event"].values()) <= 1.1 * worker["cpu_us_per_event"]
 
 
 def test_rows_that_are_none():
