@@ -1,0 +1,215 @@
+"""Each indicator says more when what it looks for is there than when it is not."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from streams.campaigns import relays, watches
+from streams.campaigns.cluster_models import ClusterModels
+from streams.campaigns.evidence import weigh
+from streams.campaigns.families import Member
+from streams.campaigns.group import Group
+from streams.campaigns.reference import Reference
+from streams.campaigns.shared import SharedToken, SharedTokens
+from streams.campaigns.table import AccountTable
+from streams.contracts.alert import Evidence
+from streams.contracts.packets import NETWORK, PAYMENT, TEMPLATE
+
+HOUR_MS = 3_600_000
+NOW = 500_000 * HOUR_MS
+N = 20
+
+
+class Crowd:
+    """Twenty accounts with a template in common, whose features a test changes."""
+
+    def __init__(self) -> None:
+        self.table, self.shared = AccountTable(), SharedTokens(1000)
+        at = self.table.insert(np.arange(1, N + 1, dtype=np.uint64) << np.uint64(32))
+        self.rows = self.table.rows
+        self.at = at
+        for name, value in (
+            ("first", NOW - 30 * HOUR_MS), ("last", NOW), ("exchanges", 40), ("answered", 40),
+            ("created", NOW - 9_000 * HOUR_MS),
+            ("elicit_known", 40), ("grading_known", 40), ("networks", 20), ("clients", 1),
+        ):  # fmt: skip
+            self.rows[name][at] = value
+        self.rows["hours"][at, :8] = 5
+        self.template = self.token(1, TEMPLATE, range(N))
+        self.template.exchanges = 100
+        self.template.elicit_known = self.template.grading_known = 100
+        self.uses, self.fresh = [5] * N, [0] * N
+        self.models: ClusterModels | None = None
+
+    def token(self, number: int, kind: int, rows: range) -> SharedToken:
+        """Let these accounts share a token."""
+        shared = self.shared._add(SharedToken(number, kind, NOW - 30 * HOUR_MS))
+        shared.degree, shared.members = len(rows), {row: [NOW - HOUR_MS, NOW, 5, 0] for row in rows}
+        if kind < TEMPLATE:
+            for row in rows:
+                self.shared.infrastructure_of.setdefault(row, []).append(number)
+        else:
+            shared.contents = set(range(100))
+        return shared
+
+    def group(self) -> Group:
+        """All of them, with what they use."""
+        members = {
+            row: Member(NOW - 30 * HOUR_MS, NOW, self.uses[row], self.fresh[row], 1, self.uses[row]) for row in range(N)
+        }
+        return Group(self.table, self.shared, members, [self.template], NOW)
+
+
+def as_group(crowd: Crowd) -> list[Evidence]:
+    return weigh(crowd.group(), Reference(), crowd.models, NOW)
+
+
+def as_relay(crowd: Crowd) -> list[Evidence]:
+    return relays.weigh(crowd.group(), NOW)
+
+
+def as_scraper(crowd: Crowd) -> list[Evidence]:
+    return watches.weigh_scraper(crowd.rows[0], Reference(), NOW)
+
+
+def set_(**columns: int) -> Callable[[Crowd], None]:
+    """Set columns of all accounts."""
+
+    def change(crowd: Crowd) -> None:
+        for name, value in columns.items():
+            crowd.rows[name][crowd.at] = value
+
+    return change
+
+
+def one_owner(crowd: Crowd) -> None:
+    crowd.rows["org"][crowd.at] = 7
+
+
+def around_the_clock(crowd: Crowd) -> None:
+    crowd.rows["hours"][crowd.at] = 2
+
+
+def uneven(crowd: Crowd) -> None:
+    crowd.uses = [1 if row % 2 else 200 for row in range(N)]
+    crowd.rows["exchanges"][crowd.at] = [10 if row % 2 else 900 for row in range(N)]
+
+
+def wrap(crowd: Crowd) -> None:
+    crowd.fresh = [5] * N
+
+
+def pure(crowd: Crowd) -> None:
+    crowd.uses = [40] * N
+
+
+def reasoning(crowd: Crowd) -> None:
+    crowd.template.elicit = 90
+    crowd.rows["elicit"][crowd.at] = 38
+
+
+def graders(crowd: Crowd) -> None:
+    crowd.template.grading = 90
+    crowd.rows["grading"][crowd.at] = 38
+
+
+def one_card(crowd: Crowd) -> None:
+    crowd.token(2, PAYMENT, range(N))
+
+
+def shared_networks(crowd: Crowd) -> None:
+    for i in range(N):
+        crowd.token(100 + i, NETWORK, range(i // 4 * 4, i // 4 * 4 + 4))
+
+
+def steady(crowd: Crowd) -> None:
+    crowd.models = ClusterModels()
+    for minute in range(60):
+        crowd.models.add(NOW - HOUR_MS + minute * 60_000, 10, 10, 0)
+
+
+def surge(crowd: Crowd) -> None:
+    steady(crowd)
+    for minute in range(30):
+        crowd.models.add(NOW + minute * 60_000, 10, 10, 1 + minute % 2)
+    crowd.models.add(NOW + 31 * 60_000, 10, 10, 500)
+    crowd.models.add(NOW + 33 * 60_000, 10, 10, 0)
+
+
+def nothing(crowd: Crowd) -> None:
+    pass
+
+
+CASES = [
+    (as_group, "I1", nothing, one_owner), (as_group, "I2", wrap, nothing), (as_group, "I3", pure, nothing),
+    (as_group, "I4", reasoning, nothing), (as_group, "I8", graders, nothing), (as_group, "I9", steady, nothing),
+    (as_group, "I10", steady, nothing), (as_group, "I11", one_card, nothing),
+    (as_group, "I12", shared_networks, nothing), (as_group, "I14", surge, steady),
+    (as_group, "I18", around_the_clock, nothing), (as_group, "I29", nothing, uneven),
+    (as_group, "I19", set_(created=NOW - 24 * HOUR_MS), nothing),
+    (as_relay, "I12", shared_networks, nothing), (as_relay, "I15", set_(countries=5), nothing),
+    (as_relay, "I20", set_(networks=60), set_(networks=1)), (as_relay, "I21", set_(exchanges=4_000), nothing),
+    (as_relay, "I22", set_(clients=9), nothing), (as_relay, "I29", nothing, uneven),
+    (as_scraper, "I2", set_(first_turn=40), nothing), (as_scraper, "I3", set_(near_new=40), nothing),
+    (as_scraper, "I4", reasoning, nothing), (as_scraper, "I8", graders, nothing),
+    (as_scraper, "I18", around_the_clock, nothing), (as_scraper, "I21", set_(exchanges=9_000), nothing),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("weighed", "indicator", "there", "not_there"), CASES, ids=lambda x: x if isinstance(x, str) else x.__name__
+)
+def test_indicator_of_a_group_or_account(weighed, indicator, there, not_there):
+    """With what the indicator looks for, it contributes more than without, and something."""
+
+    def contribution(change: Callable[[Crowd], None]) -> float:
+        crowd = Crowd()
+        change(crowd)
+        return sum(item.contribution for item in weighed(crowd) if item.indicator == indicator)
+
+    assert contribution(there) > max(0.0, contribution(not_there))
+
+
+def bits(**fields: int) -> int:
+    """Bins of an exchange."""
+    return sum(value << watches._SHIFT[name] for name, value in fields.items())
+
+
+ELSEWHERE = {"other_network": 1, "other_client": 1}
+
+
+@pytest.mark.parametrize(
+    ("indicator", "fields"),
+    [
+        ("I10", {"rate_change": 1}), ("I12", {"new_network": 1}), ("I19", {"rate_surprise": 4}), ("I20", {}),
+        ("I21", {"input_surprise": 3}), ("I21", {"size_surprise": 4}), ("I28", {"new_model": 1, "new_client": 1}),
+    ],
+)  # fmt: skip
+def test_indicator_of_a_stolen_key(indicator, fields):
+    """A burst from elsewhere that shows it contributes more than quiet use by the owner."""
+    account = Crowd().rows[0].copy()
+    account["visits"], account["networks"] = 20, 1
+
+    def contribution(times: int, **shown: int) -> float:
+        watched = watches.watch(0, account, NOW)
+        for i in range(times):
+            watched.add(NOW + i * 1_000, bits(**shown), account)
+        return sum(item.contribution for item in watched.weigh() if item.indicator == indicator)
+
+    assert contribution(30, **ELSEWHERE, **fields) > max(0.0, contribution(30))
+
+
+def test_what_cannot_matter_to_a_watch_changes_none():
+    """Without any bit of `MATTERS` an exchange leaves a watch as it was."""
+    account = Crowd().rows[0].copy()
+    account["visits"] = 20
+    watched = watches.watch(0, account, NOW)
+    watched.add(NOW, bits(**ELSEWHERE, new_network=1, new_model=1), account)
+    before = repr(watched)
+    for bit in range(64):
+        if not int(watches.MATTERS) >> bit & 1:
+            watched.add(NOW + 1_000, 1 << bit, account)
+    watched.add(NOW + 2_000, (1 << 64) - 1 & ~int(watches.MATTERS), account)
+
+    assert before == repr(watched)
