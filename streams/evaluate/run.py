@@ -214,10 +214,11 @@ def _score(nats: float, limit: float) -> float:
 
 
 def main() -> None:
-    """Read a task from standard input; print progress as ``done expected`` and at last the result as JSON."""
-    task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
-    result = execute(task, lambda done, expected: print(done, expected, flush=True))
-    print(msgspec.json.encode(result).decode(), flush=True)
+    """Do tasks from standard input, one a line; print progress as ``done expected``, then the result as JSON."""
+    for line in sys.stdin.buffer:
+        task = msgspec.json.decode(line, type=Task)
+        result = execute(task, lambda done, expected: print(done, expected, flush=True))
+        print(msgspec.json.encode(result).decode(), flush=True)
 
 
 if __name__ == "__main__":

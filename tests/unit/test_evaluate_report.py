@@ -159,6 +159,8 @@ def test_runs_that_are_kept_are_not_done_again(tmp_path):
     assert [SMALL.digest] == list(workers.done_before(tmp_path))
     kept.write_bytes(kept.read_bytes()[:-20])
     assert {} == workers.done_before(tmp_path)
+    work()
+    assert [SMALL.digest] == list(workers.done_before(tmp_path))
 
 
 def test_other_code_makes_another_result():
