@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from streams.campaigns.cluster_models import ClusterModels
+from streams.campaigns.families import PHRASES
 from streams.campaigns.group import Group
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import CONTENTS_MAX
@@ -110,7 +111,7 @@ def _focus(group: Group, reference: Reference) -> list[Evidence]:
         value = min(PURPOSE_MAX, -math.log(base)) * ramp(share, 0.3, 0.8) * ramp(seen, 0, 8)
         out.append(evidence(indicator, value, round(share, 4), round(base, 4), f"{share:.0%} of its prompts {what}"))
     if shares and max(shares) < 0.2:
-        value = -1.2 * ramp(0.2 - max(shares), 0, 0.2)
+        value = -0.8 * ramp(0.2 - max(shares), 0, 0.2)
         out.append(
             evidence(
                 "benign.no_purpose", value, round(max(shares), 4), 0.2, "neither asks for reasoning nor grades answers"
@@ -137,7 +138,7 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
         if float(group.uses.mean()) >= 3:
             value = 2.0 * ramp(0.9 - deviation, 0, 0.6) - 2.0 * ramp(deviation, 0.9, 1.6)
             # a dozen tools of one kind may run alike; forty strangers do not
-            value += 2.0 * ramp(0.5 - deviation, 0, 0.25) * ramp(n, 12, 40) * ramp(float(group.uses.mean()), 5, 12)
+            value += 2.0 * ramp(0.5 - deviation, 0, 0.25) * ramp(n, 12, 40) * ramp(float(group.uses.mean()), 3, 8)
             out.append(
                 evidence(
                     "I29", value, round(deviation, 4), 1.2, f"load split over accounts: log deviation {deviation:.2f}"
@@ -289,7 +290,10 @@ def named(group: Group) -> Any:
     Where most of a group sits in pools, an account outside of them needs more than copies in common.
     """
     uses = (group.solid >= 2) & (group.purity >= 0.05)
-    mask = uses | ((group.solid >= 1) & (group.purity >= 0.5)) | ((group.shown >= 3) & (group.purity >= 0.1))
+    # words that open or close a prompt are anybody's once: "Let's think step by step"
+    framed = {row for token in group.tokens if token.kind not in PHRASES for row in token.members}
+    once = (group.solid >= 1) & (group.purity >= 0.5) & np.isin(group.at, list(framed))
+    mask = uses | once | ((group.shown >= 3) & (group.purity >= 0.1))
     if int(mask.sum()) < MEMBERS_MIN:
         return mask
     pooled = {row for _, rows in group.take(mask).pools if len(rows) >= MEMBERS_MIN for row in rows}

@@ -21,7 +21,8 @@ from streams.contracts.packets import NETWORK
 NETWORKS_MIN = 5  # first sightings of networks from an account's third exchange on
 CLIENTS_MIN = 3
 POOL_MIN = 2
-MEETS_MIN = 0.1  # of an account's networks: its customers are the pool's, a bystander meets it in a cloud or two
+MEETS_MIN = 2  # customers in common with the rest of the pool, ...
+MEETS_SHARE = 0.3  # ... or so much of its networks: a bystander meets a pool in one cloud or VPN
 IDLE_MS = 86_400_000
 
 
@@ -47,20 +48,21 @@ def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int
     out = []
     for founder, inside in group.joined(1, 0.0):  # few benign accounts are candidates, so one network will do
         pool = group.take(np.isin(group.at, inside))
-        pool = pool.take(_meets(pool) >= MEETS_MIN)
+        met = _meets(pool)
+        pool = pool.take((met >= MEETS_MIN) | (met >= MEETS_SHARE * pool.rows["networks"]))
         if len(pool) >= POOL_MIN:
             out.append((founder, pool))
     return out
 
 
 def _meets(pool: Group) -> Any:
-    """Share of each account's networks that another account of the pool shows too."""
+    """How many of each account's networks another account of the pool shows too."""
     met = dict.fromkeys(pool.at.tolist(), 0)
     for token, inside in pool.infrastructure.values():
         if token.kind == NETWORK:
             for row in inside:
                 met[row] += 1
-    return np.array([met[row] for row in pool.at.tolist()]) / np.maximum(1, pool.rows["networks"])
+    return np.array([met[row] for row in pool.at.tolist()])
 
 
 def weigh(group: Group, now: int) -> list[Evidence]:
