@@ -32,7 +32,7 @@ def costs(traffic: Traffic) -> dict[str, float]:
     return costs | {"replay": min(row.cpu_us_per_event for row in rows) / unit}
 
 
-@pytest.mark.parametrize(("what", "limit"), [("accounts", 15), ("tokens", 3), ("campaigns", 12), ("replay", 28)])
+@pytest.mark.parametrize(("what", "limit"), [("accounts", 6), ("tokens", 2), ("campaigns", 12), ("replay", 28)])
 def test_cost_of_an_event(costs, what, limit):
     """No stage takes twice what it took when it was measured."""
     assert costs[what] <= limit, costs
