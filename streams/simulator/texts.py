@@ -117,35 +117,52 @@ def human(rng: np.random.Generator, topic: np.ndarray, turn: np.ndarray) -> list
     """Compose what a person types, one text per (topic, turn)."""
     n = len(topic)
     parts, words = pools(), vocabulary()
-    u = rng.random((8, n)).tolist()
-    extra = (rng.geometric(0.7, n) - 1).tolist()
-    many = rng.integers(1 << 30, size=(4, n)).tolist()
+    u = rng.random((8, n))
+    extra = np.minimum(rng.geometric(0.7, n) - 1, 4)
+    many = rng.integers(1 << 30, size=(4, n))
+    later = turn > 1
+    carries = later & (u[2] < 0.75)
+    told = np.where(
+        carries, np.array([len(p.details) for p in parts])[topic], np.array([len(p.openings) for p in parts])[topic]
+    )
+    columns = (
+        np.where(later & (u[0] < TRIVIAL_SHARE), 1, np.where((turn == 1) & (u[0] > 1 - GREETING_SHARE), 2, 0)),
+        topic,
+        carries,
+        (u[1] * told).astype(np.int64),
+        ~carries & (u[0] < BARE_SHARE),
+        (u[3] ** 1.5 * len(words)).astype(np.int64),
+        (u[4] ** 1.5 * len(words)).astype(np.int64),
+        extra,
+        many[2],
+        np.where(u[5] < 0.8, many[0] % len(ASIDES), -1),
+        many[1] % 9_000,
+        np.where(u[5] > 0.25, many[3] % len(LEADS), -1),
+        np.where(u[6] < SLIP_SHARE, u[7], 1.0),
+        u[1] ** 2,
+    )
     result = []
-    for i, (subject, number) in enumerate(zip(topic.tolist(), turn.tolist(), strict=True)):
+    for short, subject, carry, first, bare, a, b, more, at, aside, number, lead, slip, which in zip(
+        *(column.tolist() for column in columns), strict=True
+    ):
+        if short:
+            known = FOLLOW_UPS if short == 1 else GREETINGS
+            result.append(known[int(which * len(known))])
+            continue
         openings, details = parts[subject]
-        if number > 1 and u[0][i] < TRIVIAL_SHARE:
-            result.append(FOLLOW_UPS[int(u[1][i] ** 2 * len(FOLLOW_UPS))])
+        text = details[first] if carry else openings[first]
+        if bare:
+            result.append(text)
             continue
-        if number == 1 and u[0][i] > 1 - GREETING_SHARE:
-            result.append(GREETINGS[int(u[1][i] ** 2 * len(GREETINGS))])
-            continue
-        if number > 1 and u[2][i] < 0.75:
-            text = details[int(u[1][i] * len(details))]
-        else:
-            text = openings[int(u[1][i] * len(openings))]
-            if u[0][i] < BARE_SHARE:
-                result.append(text)
-                continue
-        a, b = words[int(u[3][i] ** 1.5 * len(words))], words[int(u[4][i] ** 1.5 * len(words))]
-        for j in range(min(extra[i], 4)):
-            text += " " + details[(many[2][i] + j * 7_919) % len(details)]
-        if u[5][i] < 0.8:
-            text += " " + ASIDES[many[0][i] % len(ASIDES)].format(a=a, b=b, n=many[1][i] % 9_000)
-        if u[5][i] > 0.25:
-            text = LEADS[many[3][i] % len(LEADS)].format(a=b, b=a) + " " + text
-        if u[6][i] < SLIP_SHARE:
-            at = int(u[7][i] * len(text))
-            text = text[:at] + text[at + 1 :]
+        for j in range(more):
+            text += " " + details[(at + j * 7_919) % len(details)]
+        if aside >= 0:
+            text += " " + ASIDES[aside].format(a=words[a], b=words[b], n=number)
+        if lead >= 0:
+            text = LEADS[lead].format(a=words[b], b=words[a]) + " " + text
+        if slip < 1.0:
+            place = int(slip * len(text))
+            text = text[:place] + text[place + 1 :]
         result.append(text)
     return result
 
