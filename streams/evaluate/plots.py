@@ -54,8 +54,8 @@ def chart(title: str, x: str, y: str, curves: Sequence[Curve], *, log_x: bool = 
                     f'<circle cx="{across.at(px):.1f}" cy="{up.at(py):.1f}" r="3" fill="{COLOURS[i % len(COLOURS)]}"/>'
                 )
                 out.append(dot)
-        down = TOP + 8 + 15 * i
-        out.append(f'<path d="M{WIDTH - RIGHT + 12},{down} h22" fill="none" stroke-width="1.8" {style}/>')
+        down = TOP + 8 + min(15.0, (HEIGHT - TOP - 16) / len(drawn)) * i
+        out.append(f'<path d="M{WIDTH - RIGHT + 12},{down:.1f} h22" fill="none" stroke-width="1.8" {style}/>')
         out.append(_text(WIDTH - RIGHT + 40, down + 4, curve.name))
     return "\n".join([*out, "</svg>", ""])
 

@@ -51,7 +51,7 @@ def summarise(
         false_cases=alarms,
         false_per_10m=alarms / exposure,
         false_interval=rate_interval(alarms, exposure),
-        benign_named=innocents,
+        benign_named=sum(max(run.benign_named for run in same) for same in summary.backgrounds(runs)),
         precision=hostile / (hostile + innocents) if hostile + innocents else None,
         budget_cases=false_cases_per_day * days,
         baselines=summarise_methods(runs, list(found.values()), thresholds(calibration)) if calibration else [],
@@ -234,7 +234,7 @@ def _accounts(found: summary.Summary) -> list[str]:
         "Named: ever, within 24 h of the first correct alert or to the run's end. Recall is of the accounts with "
         "three exchanges of the campaign or more by then. Goals: "
         f"{_percent(summary.PRECISION_GOAL)} and {_percent(summary.RECALL_GOAL)}. Over all runs "
-        f"{_percent(found.precision, 2)} of the named accounts were hostile; {found.benign_named} were not. "
+        f"{_percent(found.precision, 2)} of the named accounts were hostile. "
         "Adjusted Rand: whether cases are campaigns, over all campaigns of a run, 1 is best.",
         "",
         *_table(columns, lines),
