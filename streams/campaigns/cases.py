@@ -1,6 +1,8 @@
 """Cases and their revisions: open, update, merge, close; what leaves the detector."""
 
 import math
+import zlib
+from collections.abc import Iterable
 
 import numpy as np
 from msgspec import Struct
@@ -56,7 +58,9 @@ class Case(Struct):
     severity: Severity = "low"
     merged_into: str | None = None
     members: dict[int, None] = {}
-    named: dict[int, None] = {}  # everybody ever named
+    named: dict[int, None] = {}  # everybody ever named, as far as still held
+    opening: list[int] = []  # whom it named when it opened, as far as still held
+    leaked: int = 0  # exchanges before the alert of those who were named and are held no more
     evidence: list[Evidence] = []  # as last published
     evidence_total: float = 0.0
 
@@ -77,9 +81,10 @@ class Cases:
     def __init__(self, table: AccountTable, detector: dict[str, str]) -> None:
         self._table, self._detector = table, detector
         self.cases: dict[str, Case] = {}
-        self.bases: dict[str, bytes] = {}  # answered exchanges of each row when the case opened (little-endian u4)
+        self.bases: dict[str, bytes] = {}  # answered exchanges of each row when the case opened: u4, deflated
         self.dirty: dict[str, None] = {}
         self.new: dict[str, None] = {}  # whose base is not yet in a checkpoint
+        self.gone: dict[str, int] = {}  # forgotten since the last checkpoint: size of its base
         self.counts: dict[tuple[str, str, str], int] = {}
 
     def live(self) -> list[Case]:
@@ -94,12 +99,40 @@ class Cases:
         founding = f"{token:016x}" if token is not None else "\n".join(names)
         alert_id = f"{hash64(f'{kind}|{category}|{founding}|{now}'.encode()):016x}"
         subject = names[0] if kind == "account" else f"cluster-{hash64(founding.encode()):016x}"
-        self.bases[alert_id] = self._table.rows["answered"][: len(self._table)].astype("<u4").tobytes()
+        self.bases[alert_id] = zlib.compress(self._table.used["answered"].astype("<u4").tobytes(), 1)
         first_seen = int(self._table.rows["first"][rows].min())
-        case = Case(alert_id, kind, category, subject, founder, now, first_seen, last_seen, len(self.cases))
+        number = next(reversed(self.cases.values())).number + 1 if self.cases else 0
+        case = Case(alert_id, kind, category, subject, founder, now, first_seen, last_seen, number, opening=list(rows))
         self.cases[alert_id] = case
         self.new[alert_id] = None
         return case
+
+    def forget(self, before: int) -> list[str]:
+        """Drop cases that ended before a time: nothing that they rest on is held any longer. Returns their ids."""
+        old = [case for case in self.cases.values() if not case.live and case.revised_at < before]
+        for case in old:
+            self.gone[case.alert_id] = len(self.bases.pop(case.alert_id))
+            del self.cases[case.alert_id]
+            self.dirty.pop(case.alert_id, None)
+            self.new.pop(case.alert_id, None)
+        return [case.alert_id for case in old]
+
+    def needed(self) -> set[int]:
+        """Rows that no case can do without: its members, and the account that an account's case is about."""
+        found = {row for case in self.cases.values() for row in case.members}
+        return found | {case.founder for case in self.cases.values() if case.kind == "account"}
+
+    def release(self, rows: Iterable[int]) -> None:
+        """Let go of accounts that are forgotten; what they had got before the alert still counts."""
+        gone = set(rows)
+        for case in self.cases.values():
+            left = [row for row in case.named if row in gone]
+            if left or not gone.isdisjoint(case.opening):
+                case.leaked += self._before(case, left)
+                for row in left:
+                    del case.named[row]
+                case.opening = [row for row in case.opening if row not in gone]
+                self.dirty[case.alert_id] = None
 
     def due(self, case: Case, now: int) -> bool:
         """Tell whether the next update may be published."""
@@ -180,11 +213,28 @@ class Cases:
 
     def _exchanges(self, case: Case) -> tuple[int, int, int]:
         rows = self._table.rows
-        base = np.frombuffer(self.bases[case.alert_id], "<u4")
-        named = np.fromiter(case.named, np.int64, len(case.named))
-        before = int(base[named[named < base.size]].sum())
+        before = case.leaked + self._before(case, list(case.named))
         members = np.fromiter(case.members, np.int64, len(case.members))
         return before, int(rows["exchanges"][members].sum()), int(rows["output"][members].sum())
+
+    def _before(self, case: Case, rows: list[int]) -> int:
+        """Answered exchanges of these rows' accounts up to the opening of the case."""
+        base = np.frombuffer(zlib.decompress(self.bases[case.alert_id]), "<u4")
+        at = np.array(rows, np.int64)
+        at = at[at < base.size]
+        # a row may have gone to another account since
+        return int(base[at[self._table.rows["first"][at] <= case.opened_at]].sum())
+
+    def load_base(self, alert_id: str, data: bytes) -> None:
+        """Take over a base from a snapshot; raise ValueError if it is none."""
+        inflate = zlib.decompressobj()
+        try:
+            base = inflate.decompress(data, 4 * self._table.used.size + 4)
+        except zlib.error as error:
+            raise ValueError(f"what case {alert_id} began with: {error}") from None
+        if not inflate.eof or len(base) % 4 or len(base) > 4 * self._table.used.size:
+            raise ValueError(f"what case {alert_id} began with does not fit the accounts")
+        self.bases[alert_id] = data
 
 
 def severity(case: Case, leaked: int) -> Severity:

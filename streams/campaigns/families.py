@@ -22,6 +22,7 @@ COMMON_PURPOSE, COMMON_WORK, COMMON_COPIES = 0.05, 0.3, 0.5
 PHRASES = (HEAD, TAIL)
 PHRASE_EXCHANGES, PHRASE_WORKERS, PHRASE_WORK = 8, 5, 0.6
 SOLID_CONTENTS = 3  # different contents from which a token is no copy of one text
+EASE = 0.5  # tokens stay together with half of the accounts in common that brought them together
 TOKENS_PER_ACCOUNT = 64  # of an account's telling tokens, the newest are compared
 
 
@@ -57,6 +58,7 @@ class Families:
         self.dirty: dict[int, None] = {}
         self.dirty_rows: dict[int, None] = {}
         self.merged: list[tuple[int, int]] = []  # (survivor, absorbed) since the operator last looked
+        self.broken: list[tuple[Family, list[list[int]]]] = []  # lost memberships; the tokens that still hang together
 
     @staticmethod
     def telling(shared: SharedToken) -> bool:
@@ -74,8 +76,11 @@ class Families:
             return shared.workers >= PHRASE_WORKERS and shared.work >= PHRASE_WORK * shared.exchanges
         return shared.workers >= max(WORKERS, WORKERS_SHARE * len(shared.members))
 
-    def _alike(self, one: int, two: int, common: int) -> bool:
-        """Tell whether two telling tokens with so many accounts in common belong together."""
+    def _alike(self, one: int, two: int, common: int, ease: float = 1.0) -> bool:
+        """Tell whether two telling tokens with so many accounts in common belong together.
+
+        ``ease`` is a factor on the share of accounts that they must have in common.
+        """
         if common < COMMON_MIN:
             return False
         a, b = self._shared.tokens.get(one), self._shared.tokens.get(two)
@@ -85,9 +90,9 @@ class Families:
         smaller, larger = sorted(sizes)
         phrases = a.kind in PHRASES or b.kind in PHRASES
         if phrases or min(len(a.contents), len(b.contents)) < SOLID_CONTENTS:
-            return common >= COMMON_COPIES * larger
+            return common >= ease * COMMON_COPIES * larger
         purpose = all(max(token.elicitation, token.judging) >= PURPOSE_SHARE for token in (a, b))
-        return common >= (COMMON_PURPOSE if purpose else COMMON_WORK) * smaller
+        return common >= ease * (COMMON_PURPOSE if purpose else COMMON_WORK) * smaller
 
     def look(self, shared: SharedToken, row: int | None = None) -> Family | None:
         """Take note of a change in a content token (of account ``row`` only, if given); returns its family if any."""
@@ -105,7 +110,7 @@ class Families:
         return self.families[shared.family]
 
     def _join(self, shared: SharedToken, row: int) -> None:
-        if shared.kind in PHRASES and shared.members[row][2] < 2:
+        if shared.kind in PHRASES and ((member := shared.members.get(row)) is None or member[2] < 2):
             return  # met in passing
         tokens = self.telling_of.setdefault(row, [])
         if shared.token in tokens:
@@ -172,21 +177,27 @@ class Families:
         return out
 
     def forget(self, changed: list[SharedToken]) -> None:
-        """Rebuild what rests on memberships that have expired: families may lose tokens, split, or end."""
+        """Rebuild what rests on memberships that have expired.
+
+        Families that lost some are taken out and put into `broken` with the parts that still hang together (none, one
+        or several, oldest token first); `found` puts each part back in as a family.
+        """
         broken = {shared.family for shared in changed if shared.family}
         broken |= {
             family.founder
             for family in self.families.values()
             if any(t not in self._shared.tokens for t in family.tokens)
         }
-        for founder in sorted(broken):
-            family = self.families.get(founder)
-            if family is None:
-                continue
-            family.tokens = [t for t in family.tokens if t in self._shared.tokens and self._shared.tokens[t].members]
+        for founder in sorted(broken & self.families.keys()):
+            family = self.families.pop(founder)
+            held = [shared for token in family.tokens if (shared := self._shared.tokens.get(token)) is not None]
+            for shared in held:
+                if not shared.members:
+                    shared.family = 0
+                    self._shared.dirty[shared.token] = None
+            family.tokens = [shared.token for shared in held if shared.members]
             self.dirty[founder] = None
-            if not family.tokens:
-                del self.families[founder]
+            self.broken.append((family, []))
         telling = sorted((t for t in self._shared.tokens.values() if t.family), key=lambda t: (t.first, t.token))
         rows: dict[int, list[int]] = {}
         for shared in telling:
@@ -195,6 +206,49 @@ class Families:
                     rows.setdefault(row, []).append(shared.token)
         self.dirty_rows.update(dict.fromkeys([*self.telling_of, *rows]))
         self.restore_rows(rows)
+        self._find_parts()
+
+    def _find_parts(self) -> None:
+        """Components of the tokens of broken families, by accounts in common."""
+        place = {token: i for i, (family, _) in enumerate(self.broken) for token in family.tokens}
+        parent = {token: token for token in place}
+
+        def root(token: int) -> int:
+            while parent[token] != token:
+                parent[token] = token = parent[parent[token]]
+            return token
+
+        for (one, two), common in self._common.items():
+            if one in place and place[one] == place.get(two) and self._alike(one, two, common, EASE):
+                parent[root(one)] = root(two)
+        for family, parts in self.broken:
+            found: dict[int, list[int]] = {}
+            for token in sorted(family.tokens, key=self._age):
+                found.setdefault(root(token), []).append(token)
+            parts += found.values()
+
+    def _age(self, token: int) -> tuple[int, int]:
+        return self._shared.tokens[token].first, token
+
+    def found(self, tokens: list[int], family: Family | None) -> Family:
+        """Make a family of a broken one's part: ``family`` itself if it goes on in this part, else a new one.
+
+        A family is named by a token of its own: its founder's as long as that is held, then its oldest.
+        """
+        founder = min(tokens, key=self._age)
+        if family is None or family.founder not in tokens:
+            made = Family(founder, sorted(tokens))
+            if family is not None:
+                made.looked_at = family.looked_at
+        else:
+            made = family
+            made.tokens = sorted(tokens)
+        for token in tokens:
+            self._shared.tokens[token].family = made.founder
+            self._shared.dirty[token] = None
+        self.families[made.founder] = made
+        self.dirty[made.founder] = None
+        return made
 
     def restore_rows(self, telling_of: dict[int, list[int]]) -> None:
         """Take over the telling tokens of each account and count accounts in common from them."""

@@ -54,8 +54,8 @@ def _grown(state: CampaignsState, family: Family, now: int) -> bool:
     )
 
 
-def weigh(state: CampaignsState, family: Family, now: int) -> list[Record]:
-    """Compute a family's evidence and open, update or close its case."""
+def weigh(state: CampaignsState, family: Family, now: int, at_once: bool = False) -> list[Record]:
+    """Compute a family's evidence and open, update or close its case; ``at_once`` does not wait for its next turn."""
     tokens = _tokens(state, family)
     members = state.families.members(family)
     family.looked_exchanges = sum(shared.exchanges for shared in tokens)
@@ -81,7 +81,7 @@ def weigh(state: CampaignsState, family: Family, now: int) -> list[Record]:
         if evidence_total < limit or int(core.sum()) < MEMBERS_MIN:
             return []
         return _open(state, family, part, items, limit, now)
-    return _update(state, case, part, items, limit, now)
+    return _update(state, case, part, items, limit, now, at_once)
 
 
 def category_of(group: Group) -> Category:
@@ -108,7 +108,7 @@ def _open(
 
 
 def _update(
-    state: CampaignsState, case: Case, group: Group, items: list[Evidence], limit: float, now: int
+    state: CampaignsState, case: Case, group: Group, items: list[Evidence], limit: float, now: int, at_once: bool
 ) -> list[Record]:
     rows = group.at.tolist()
     if not case.live:
@@ -118,7 +118,7 @@ def _update(
         return close(state, case, now, items)
     category = category_of(group)
     changed = category != case.category or set(rows) != set(case.members)
-    if not changed or not state.cases.due(case, now):
+    if not changed or not (at_once or state.cases.due(case, now)):
         return []
     case.category = category
     joined = [row for row in rows if row not in case.members]

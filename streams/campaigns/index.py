@@ -10,8 +10,9 @@ _LOAD = 0.6
 
 
 @njit(cache=True)
-def _lookup(keys: Any, rows: Any, wanted: Any, next_row: int, insert: bool, out: Any) -> int:
+def _lookup(keys: Any, rows: Any, wanted: Any, next_row: int, free: Any, insert: bool, out: Any) -> Any:
     mask = keys.size - 1
+    left = free.size
     for i in range(wanted.size):
         key = wanted[i]
         if key == 0:
@@ -25,24 +26,60 @@ def _lookup(keys: Any, rows: Any, wanted: Any, next_row: int, insert: bool, out:
                 out[i] = -1
                 continue
             keys[slot] = key
-            rows[slot] = next_row
-            next_row += 1
+            if left > 0:
+                left -= 1
+                rows[slot] = free[left]
+            else:
+                rows[slot] = next_row
+                next_row += 1
         out[i] = rows[slot]
-    return next_row
+    return next_row, left
+
+
+@njit(cache=True)
+def _place(keys: Any, rows: Any, wanted: Any, at: Any) -> bool:
+    mask = keys.size - 1
+    for i in range(wanted.size):
+        slot = np.int64((wanted[i] ^ (wanted[i] >> np.uint64(32))) & np.uint64(mask))
+        while keys[slot] != 0:
+            if keys[slot] == wanted[i]:
+                return False
+            slot = (slot + 1) & mask
+        keys[slot] = wanted[i]
+        rows[slot] = at[i]
+    return True
 
 
 class HashIndex:
-    """Rows of keys, numbered 0, 1, 2 ... in order of insertion. 0 is no key."""
+    """Rows of keys, numbered 0, 1, 2 ... in order of insertion, free rows first. 0 is no key."""
 
     def __init__(self) -> None:
         self._keys = np.zeros(_START_SLOTS, np.uint64)
         self._rows = np.zeros(_START_SLOTS, np.int32)
-        self.size = 0
+        self._free = np.empty(0, np.int32)  # largest first: the smallest is given out first
+        self.size = 0  # rows given out so far, the free ones included
+
+    @property
+    def free(self) -> int:
+        """Rows that hold no key."""
+        return int(self._free.size)
+
+    def load(self, keys: Any) -> None:
+        """Hold these keys alone, each at its position; 0 is a free row. Raise ValueError if a key comes twice."""
+        slots = _START_SLOTS
+        while keys.size > slots * _LOAD:
+            slots *= 2
+        self._keys, self._rows = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
+        self.size = keys.size
+        self._free = np.flatnonzero(keys == 0)[::-1].astype(np.int32)
+        at = np.flatnonzero(keys).astype(np.int32)
+        if not _place(self._keys, self._rows, keys[at], at):
+            raise ValueError("a key is held twice")
 
     def find(self, keys: Any) -> Any:
         """Row of each key, -1 where it is unknown."""
         out = np.empty(keys.size, np.int32)
-        _lookup(self._keys, self._rows, keys, self.size, False, out)
+        _lookup(self._keys, self._rows, keys, self.size, self._free, False, out)
         return out
 
     def insert(self, keys: Any) -> Any:
@@ -50,12 +87,13 @@ class HashIndex:
         while self.size + keys.size > self._keys.size * _LOAD:
             self._grow()
         out = np.empty(keys.size, np.int32)
-        self.size = _lookup(self._keys, self._rows, keys, self.size, True, out)
+        self.size, left = _lookup(self._keys, self._rows, keys, self.size, self._free, True, out)
+        self._free = self._free[:left]
         return out
 
     def _grow(self) -> None:
         used = np.flatnonzero(self._keys)
         order = np.argsort(self._rows[used])
-        keys = self._keys[used][order]
+        keys, rows = self._keys[used][order], self._rows[used][order]
         self._keys, self._rows = np.zeros(self._keys.size * 2, np.uint64), np.zeros(self._rows.size * 2, np.int32)
-        _lookup(self._keys, self._rows, keys, 0, True, np.empty(keys.size, np.int32))
+        _place(self._keys, self._rows, keys, rows)

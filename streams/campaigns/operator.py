@@ -134,7 +134,7 @@ class CampaignsOperator:
         for segment, size in state.reference.sizes().items():
             values["reference_size", segment] = size
             values["reference_age_ms", segment] = max(0, self.ticks.done - state.reference.since)
-        rows = state.table.rows[: len(state.table)]
+        rows = state.table.used
         if rows.size and self.ticks.done != NO_TIME:
             young = rows["first"] > self.ticks.done - CLEAN_MS
             values["quarantine_share",] = float(rows["exchanges"][young].sum() / max(1, rows["exchanges"].sum()))

@@ -9,30 +9,34 @@ from streams.campaigns.state import CampaignsState
 from streams.contracts.alert import Category, Evidence
 from streams.operator import Record
 
+Found = tuple[int, Group, list[Evidence]]  # founding token, accounts, evidence
+
 
 def look_for_relays(state: CampaignsState, now: int) -> list[Record]:
     """Weigh pools that may resell."""
-    out: list[Record] = []
-    for founder, group in relays.pools(state.table, state.shared, now):
-        out += _pool(state, "reseller", founder, group, relays.weigh(group, now), now)
-    return out
+    found = [
+        (founder, group, relays.weigh(group, now)) for founder, group in relays.pools(state.table, state.shared, now)
+    ]
+    return _settle(state, "reseller", found, now)
 
 
 def look_behind_proxies(state: CampaignsState, now: int) -> list[Record]:
     """Weigh pools that may be one campaign; those that a family's case has come to cover end in it."""
     out: list[Record] = []
-    for case in [state.cases.cases[alert_id] for alert_id in state.pool_cases.values()]:
+    for case in [state.cases.cases[alert_id] for alert_id in state.pool_cases]:
         if case.live and case.category == "distillation":
             out += _into_family(state, case, now)
     covered = {
         row
         for case in state.cases.live()
-        if case.category == "distillation" and case.alert_id not in state.pool_cases.values()
+        if case.category == "distillation" and case.alert_id not in state.pool_cases
         for row in case.members
     }
-    for founder, group in proxies.pools(state.table, state.shared, state.families, covered, now):
-        out += _pool(state, "distillation", founder, group, weigh(group, state.reference, None, now), now)
-    return out
+    found = [
+        (founder, group, weigh(group, state.reference, None, now))
+        for founder, group in proxies.pools(state.table, state.shared, state.families, covered, now)
+    ]
+    return out + _settle(state, "distillation", found, now)
 
 
 def _into_family(state: CampaignsState, pool: Case, now: int) -> list[Record]:
@@ -45,31 +49,77 @@ def _into_family(state: CampaignsState, pool: Case, now: int) -> list[Record]:
     return []
 
 
-def _pool(
+def _settle(state: CampaignsState, category: Category, found: list[Found], now: int) -> list[Record]:
+    """Give every pool the case it had before, end cases whose pools became one, and open new ones.
+
+    A case goes on in the pool with most of the accounts that it named when it opened. The oldest case of a pool
+    survives, and the others end in it.
+    """
+    mine: list[list[Case]] = [[] for _ in found]
+    rows = [set(group.at.tolist()) for _, group, _ in found]
+    held = [case for alert_id in state.pool_cases if (case := state.cases.cases[alert_id]).category == category]
+    for case in held:
+        alike = [
+            i for i, each in enumerate(rows) if 2 * len(each & case.members.keys()) >= min(len(each), len(case.members))
+        ]
+        if alike and case.status != "merged":
+            opening = set(case.opening)
+            best = max(alike, key=lambda i: (len(rows[i] & opening), len(rows[i] & case.members.keys()), -i))
+            mine[best].append(case)
+    quiet = now - state.settings.campaigns.close_after_ms
+    out: list[Record] = []
+    for (founder, group, items), cases in zip(found, mine, strict=True):
+        live = [case for case in cases if case.live]
+        ended = [case for case in cases if not case.live]
+        if live:
+            out += _go_on(state, min(live, key=_age), live, group, items, now)
+        elif total(items) < state.limit or int(group.rows["last"].max()) < quiet:
+            continue  # what is quiet would be closed at once
+        elif ended:
+            out += _reopen(state, max(ended, key=lambda case: case.revised_at), group, items, now)
+        else:
+            out += _open(state, category, founder, group, items, now)
+    return out
+
+
+def _age(case: Case) -> tuple[int, str]:
+    return case.opened_at, case.alert_id
+
+
+def _go_on(
+    state: CampaignsState, case: Case, live: list[Case], group: Group, items: list[Evidence], now: int
+) -> list[Record]:
+    out: list[Record] = []
+    limit = state.limit
+    if total(items) < limit - CLOSE_MARGIN:
+        for each in live:
+            out += close(state, each, now, items)
+        return out
+    rows = set(group.at.tolist())
+    if len(live) > 1:
+        rows |= {row for each in live for row in each.members}
+        last = int(group.last.max())
+        out += state.cases.revise(case, "updated", sorted(rows), items, limit, now, group.pools, last)
+        for each in live:
+            if each is not case:
+                out += end_in(state, each, case, now)
+    elif rows != set(case.members) and state.cases.due(case, now):
+        out += revise(state, case, "updated", group, items, limit, now)
+    return out
+
+
+def _reopen(state: CampaignsState, case: Case, group: Group, items: list[Evidence], now: int) -> list[Record]:
+    """A pool whose case was closed is busy again."""
+    if int(group.last.max()) <= case.revised_at:
+        return []
+    return revise(state, case, "updated", group, items, state.limit, now)
+
+
+def _open(
     state: CampaignsState, category: Category, founder: int, group: Group, items: list[Evidence], now: int
 ) -> list[Record]:
-    limit = state.limit
-    rows = set(group.at.tolist())
-    case = _known(state, category, rows)
-    if case is not None:
-        if total(items) < limit - CLOSE_MARGIN:
-            return close(state, case, now, items)
-        if rows != set(case.members) and state.cases.due(case, now):
-            return revise(state, case, "updated", group, items, limit, now)
-        return []
-    if total(items) < limit:
-        return []
-    case = state.cases.open("cluster", category, founder, sorted(rows), founder, int(group.last.max()), now)
-    state.pool_cases[founder] = case.alert_id
-    out = revise(state, case, "open", group, items, limit, now)
-    return out + join_account_cases(state, sorted(rows), case, now)
-
-
-def _known(state: CampaignsState, category: Category, rows: set[int]) -> Case | None:
-    """The same pool as before: the open case that has most of these accounts."""
-    known = [each for alert_id in state.pool_cases.values() if (each := state.cases.cases[alert_id]).live]
-    known.sort(key=lambda c: (-len(rows & set(c.members)), c.opened_at, c.alert_id))
-    for case in known:
-        if case.category == category and 2 * len(rows & set(case.members)) >= min(len(rows), len(case.members)):
-            return case
-    return None
+    rows = group.at.tolist()
+    case = state.cases.open("cluster", category, founder, rows, founder, int(group.last.max()), now)
+    state.pool_cases[case.alert_id] = None
+    out = revise(state, case, "open", group, items, state.limit, now)
+    return out + join_account_cases(state, rows, case, now)

@@ -28,7 +28,7 @@ IDLE_MS = 86_400_000
 
 def candidates(table: AccountTable, now: int) -> Any:
     """Rows of accounts with many networks and many clients."""
-    rows = table.rows[: len(table)]
+    rows = table.used
     mask = (rows["networks"] >= NETWORKS_MIN) & (rows["clients"] >= CLIENTS_MIN) & (now - rows["last"] < IDLE_MS)
     return np.flatnonzero(mask)
 

@@ -20,6 +20,8 @@ from streams.ticks import Position
 if TYPE_CHECKING:
     from streams.campaigns.operator import CampaignsOperator
 
+LAYOUT = 2  # raise it with every change of what is written here
+PIECE_BYTES = 1_000_000  # of what a case began with, well below the largest record
 Records = list[tuple[bytes, bytes | None]]
 
 
@@ -30,6 +32,7 @@ class Marker(msgspec.Struct, array_like=True):
     position: Position
     marked: int
     active: int
+    layout: int
 
 
 class FamilyState(msgspec.Struct, array_like=True):
@@ -38,7 +41,6 @@ class FamilyState(msgspec.Struct, array_like=True):
     family: Family
     models: list[Any] | None
     evidence: float | None
-    case: str | None
 
 
 class Shared(msgspec.Struct, array_like=True):
@@ -46,11 +48,17 @@ class Shared(msgspec.Struct, array_like=True):
 
     reference: list[Any]
     groups_seen: list[int]
-    pool_cases: dict[int, str]
+    case_of: dict[int, str]
+    pool_cases: list[str]
 
 
 def _number(prefix: bytes, number: int) -> bytes:
     return prefix + number.to_bytes(8, "big")
+
+
+def _pieces(alert_id: str, size: int) -> list[bytes]:
+    """Keys of the records that hold so many bytes of what a case began with."""
+    return [b"b" + alert_id.encode() + bytes([i]) for i in range(-(-size // PIECE_BYTES))]
 
 
 class Snapshot:
@@ -74,9 +82,7 @@ class Snapshot:
         for founder in {**state.families.dirty, **state.models}:
             family = state.families.families.get(founder)
             models = state.models.get(founder)
-            held = family and FamilyState(
-                family, models.dump() if models else None, state.evidence_of.get(founder), state.case_of.get(founder)
-            )
+            held = family and FamilyState(family, models.dump() if models else None, state.evidence_of.get(founder))
             out.append((_number(b"f", founder), pack(held) if held else None))
         for row in state.families.dirty_rows:
             telling = state.families.telling_of.get(row)
@@ -84,21 +90,28 @@ class Snapshot:
         for row in state.dirty_watches:
             watch = state.watches.get(row)
             out.append((_number(b"w", row), pack(watch) if watch else None))
-        for alert_id in state.cases.new:
-            out.append((b"b" + alert_id.encode(), pack(state.cases.bases[alert_id])))
-        for alert_id in state.cases.dirty:
-            out.append((b"c" + alert_id.encode(), pack(state.cases.cases[alert_id])))
-        out.append((b"x", pack(Shared(state.reference.dump(), state.groups_seen, state.pool_cases))))
-        for dirty in (
-            state.shared.dirty,
-            state.families.dirty,
-            state.families.dirty_rows,
-            state.cases.dirty,
-            state.cases.new,
-        ):
+        out += self._cases()
+        shared_by_all = Shared(state.reference.dump(), state.groups_seen, state.case_of, list(state.pool_cases))
+        out.append((b"x", pack(shared_by_all)))
+        for dirty in (state.shared.dirty, state.families.dirty, state.families.dirty_rows, state.dirty_watches):
             dirty.clear()
-        state.dirty_watches.clear()
-        return Checkpoint(out, pack(Marker(position.offset, position, op.marked, op.active)), position.offset)
+        return Checkpoint(out, pack(Marker(position.offset, position, op.marked, op.active, LAYOUT)), position.offset)
+
+    def _cases(self) -> Records:
+        cases = self._operator.state.cases
+        out: Records = []
+        for alert_id in cases.new:
+            base = cases.bases[alert_id]
+            for i, key in enumerate(_pieces(alert_id, len(base))):
+                out.append((key, pack(base[i * PIECE_BYTES : (i + 1) * PIECE_BYTES])))
+        for alert_id in cases.dirty:
+            out.append((b"c" + alert_id.encode(), pack(cases.cases[alert_id])))
+        for alert_id, size in cases.gone.items():
+            out += [(key, None) for key in (b"c" + alert_id.encode(), *_pieces(alert_id, size))]
+        cases.new.clear()
+        cases.dirty.clear()
+        cases.gone.clear()
+        return out
 
     def restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
         """Load records into a new operator; raise `StateError` if they are not what `take` gave."""
@@ -112,6 +125,7 @@ class Snapshot:
         tokens: list[SharedToken] = []
         telling: dict[int, list[int]] = {}
         cases: list[Case] = []
+        bases: dict[bytes, bytes] = {}
         any_record = False
         for key, value in records:
             any_record = True
@@ -129,34 +143,37 @@ class Snapshot:
                     state.models[number] = ClusterModels.load(held.models)
                 if held.evidence is not None:
                     state.evidence_of[number] = held.evidence
-                if held.case is not None:
-                    state.case_of[number] = held.case
             elif kind == b"j":
                 telling[number] = unpack(value, list[int])
             elif kind == b"w":
                 state.watches[number] = unpack(value, Watch)
             elif kind == b"b":
-                state.cases.bases[key[1:].decode()] = unpack(value, bytes)
+                bases[key[1:]] = unpack(value, bytes)
             elif kind == b"c":
                 cases.append(unpack(value, Case))
             elif kind == b"x":
                 shared = unpack(value, Shared)
                 state.reference = Reference.load(shared.reference)
-                state.groups_seen, state.pool_cases = shared.groups_seen, shared.pool_cases
+                state.groups_seen, state.case_of = shared.groups_seen, shared.case_of
+                state.pool_cases = dict.fromkeys(shared.pool_cases)
             else:
                 raise StateError(f"the campaigns state holds an unknown key {key[:40]!r}")
         if marker is None:
             if any_record:
                 raise StateError(NO_MARKER.format(stage=op.stage))
             return None
+        if marker.layout != LAYOUT:
+            raise StateError(f"the campaigns state has layout {marker.layout}, this program reads {LAYOUT}")
         state.table.restore(chunks)
         for row, watch in state.watches.items():
-            if row >= len(state.table):
+            if row >= state.table.used.size:
                 raise StateError(f"the campaigns state holds a watch of row {row}, which it has not")
             state.watch_levels.set(row, total(watch.weigh()))
         state.shared.restore(tokens)
         state.families.restore_rows(telling)
         for case in sorted(cases, key=lambda case: case.number):
+            pieces = [bases[key] for key in sorted(bases) if key[:-1] == case.alert_id.encode()]
+            state.cases.load_base(case.alert_id, b"".join(pieces))
             state.cases.cases[case.alert_id] = case
         op.ticks.restore(marker.position)
         op.marked, op.active = marker.marked, marker.active

@@ -57,7 +57,7 @@ class CampaignsState:
         self.dirty_watches: dict[int, None] = {}
         self.cases = Cases(self.table, {"version": __version__, "configuration": settings_digest(settings)})
         self.case_of: dict[int, str] = {}  # family -> its case
-        self.pool_cases: dict[int, str] = {}  # founding token of a pool -> its case
+        self.pool_cases: dict[str, None] = {}  # cases of pools
         self.groups_seen: list[int] = []  # event times at which candidate groups were first weighed, last day
         self.evidence_of: dict[int, float] = {}  # family -> evidence when last weighed
 

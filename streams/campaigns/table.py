@@ -1,4 +1,4 @@
-"""One row per account: what campaigns remembers of everybody (about 200 bytes)."""
+"""One row per account: what campaigns remembers of everybody (214 bytes and its id)."""
 
 from collections import Counter
 from typing import Any
@@ -25,7 +25,7 @@ ROW = np.dtype(
         ("tools", "<u4"), ("near_new", "<u4"), ("networks", "<u4"), ("clients", "<u4"), ("countries", "<u4"),
         ("models", "<u4"), ("surprise", "<u4"), ("drifts", "<u4"), ("foreign", "<u4"), ("visits", "<u4"),
         ("plan", "u1"), ("learnt", "u1"),
-        ("topics", "<u4", (16,)), ("hours", "<u4", (24,)),
+        ("topics", "<u2", (16,)), ("hours", "<u2", (24,)),  # up to 65,535
     ]
 )  # fmt: skip
 
@@ -37,6 +37,7 @@ _S_OTHER_NET, _S_OTHER_CLIENT = _S["other_network"], _S["other_client"]
 _S_GAP = _S["gap"]
 _PAUSE = 9  # gap bin of 4 minutes and more
 _HIGH = 3  # quarter of 0.5 and above
+_MOST = np.iinfo(np.uint16).max
 
 
 @njit(cache=True)
@@ -81,12 +82,15 @@ def _absorb(rows: Any, at: Any, time: Any, output: Any, bins: Any) -> None:
             row.foreign += (b >> _S_OTHER_NET) & (b >> _S_OTHER_CLIENT) & one
         if ((b >> _S_RATE) & np.uint64(7)) >= _HIGH:
             row.surprise += 1
-        row.topics[(b >> _S_TOPIC) & np.uint64(15)] += 1
-        row.hours[(t // 3_600_000) % 24] += 1
+        topic, hour = (b >> _S_TOPIC) & np.uint64(15), (t // 3_600_000) % 24
+        if row.topics[topic] < _MOST:
+            row.topics[topic] += 1
+        if row.hours[hour] < _MOST:
+            row.hours[hour] += 1
 
 
 class AccountTable:
-    """Rows of all accounts seen, by hash; their ids are kept for the alerts."""
+    """Rows of the accounts that are held, by hash; their ids are kept for the alerts. An evicted row is all zero."""
 
     def __init__(self) -> None:
         self._index = HashIndex()
@@ -96,7 +100,12 @@ class AccountTable:
         self._dirty: set[int] = set()  # chunks
 
     def __len__(self) -> int:
-        return self._index.size
+        return self._index.size - self._index.free
+
+    @property
+    def used(self) -> Any:
+        """All rows up to the last one that holds an account."""
+        return self.rows[: self._index.size]
 
     @property
     def nbytes(self) -> int:
@@ -106,17 +115,29 @@ class AccountTable:
     def insert(self, hashes: Any) -> Any:
         """Row numbers of accounts (hashes); new accounts get a row."""
         before = self._index.size
+        free = self._index.free
         at = self._index.insert(hashes)
-        if self._index.size > before:
+        if self._index.size > before or self._index.free < free:
             if self._index.size > self.rows.size:
                 grown = np.zeros(max(self._index.size, self.rows.size * 2), ROW)
                 grown[:before] = self.rows[:before]
                 self.rows = grown
-            new = at >= before
+            new = self.rows["hash"][at] == 0
             self.rows["hash"][at[new]] = hashes[new]
             self.names.extend([""] * (self._index.size - before))
-            self._dirty.update(range(before // CHUNK_ROWS, (self._index.size - 1) // CHUNK_ROWS + 1))
+            self._dirty.update((np.unique(at[new]) // CHUNK_ROWS).tolist())
         return at
+
+    def evict(self, rows: Any) -> None:
+        """Forget the accounts of these rows; new accounts get the rows."""
+        for row, mail in zip(rows.tolist(), self.rows["mail"][rows].tolist(), strict=True):
+            self.names[row] = ""
+            self.mail_accounts[mail] -= 1
+            if self.mail_accounts[mail] <= 0:
+                del self.mail_accounts[mail]
+        self.rows[rows] = np.zeros(1, ROW)
+        self._index.load(self.used["hash"].copy())
+        self._dirty.update((rows // CHUNK_ROWS).tolist())
 
     def introduce(self, introductions: list[Introduction]) -> None:
         """Take over who accounts are, in order; accounts not yet known get a row."""
@@ -163,7 +184,5 @@ class AccountTable:
             self.names += names
         if parts:
             self.rows = np.concatenate(parts)
-            self._index.insert(np.ascontiguousarray(self.rows["hash"]))
-            if self._index.size != self.rows.size:
-                raise ValueError("the account table holds an account twice")
+            self._index.load(np.ascontiguousarray(self.rows["hash"]))
             self.mail_accounts.update(self.rows["mail"].tolist())

@@ -6,6 +6,7 @@ from streams.campaigns.groups import WARM_SHARE, weigh
 from streams.campaigns.publish import close
 from streams.campaigns.reference import WINDOWS_PER_HOUR
 from streams.campaigns.singles import forget_watches, look_for_scrapers
+from streams.campaigns.splits import split
 from streams.campaigns.state import HOUR_MS, CampaignsState
 from streams.operator import Record
 
@@ -19,7 +20,7 @@ def close_quiet(state: CampaignsState, now: int) -> list[Record]:
     quiet = now - state.settings.campaigns.close_after_ms
     for case in state.cases.live():
         last = case.last_seen
-        if case.kind == "account" or case.alert_id in state.pool_cases.values():
+        if case.kind == "account" or case.alert_id in state.pool_cases:
             last = int(state.table.rows["last"][list(case.members)].max())
         elif (family := state.families.families.get(case.founder)) is not None:
             last = max((t.last for k in family.tokens if (t := state.shared.tokens.get(k))), default=last)
@@ -40,8 +41,11 @@ def hourly(state: CampaignsState, now: int) -> list[Record]:
     )
     if changed:
         state.families.forget(changed)
+        out += split(state, now)
+    _forget_cases(state, now)
+    _evict(state, now)
     for case in state.cases.live():
-        if case.kind == "cluster" and case.alert_id not in state.pool_cases.values():
+        if case.kind == "cluster" and case.alert_id not in state.pool_cases:
             family = state.families.families.get(case.founder)
             if family is not None:
                 out += weigh(state, family, now)
@@ -50,10 +54,51 @@ def hourly(state: CampaignsState, now: int) -> list[Record]:
     return out
 
 
+def _longest_ms(state: CampaignsState) -> int:
+    """Life of the longest-lived thing that an account may still be needed for."""
+    limits = state.settings.accounts
+    longest = max(limits.ttl_ms, limits.infrastructure_ttl_ms, limits.content_ttl_ms, limits.near_prompt_ttl_ms)
+    return longest + state.settings.time.tick_ms  # a tick may reach beyond a mark
+
+
+def _forget_cases(state: CampaignsState, now: int) -> None:
+    """Let go of cases that ended so long ago that nothing could reopen them."""
+    if not (gone := set(state.cases.forget(now - _longest_ms(state)))):
+        return
+    state.case_of = {founder: alert_id for founder, alert_id in state.case_of.items() if alert_id not in gone}
+    state.pool_cases = {alert_id: None for alert_id in state.pool_cases if alert_id not in gone}
+
+
+def _evict(state: CampaignsState, now: int) -> None:
+    """Forget accounts unseen for longer than stage accounts remembers them, unless something still names them.
+
+    An account that comes back is new there as well, and introduces itself again.
+    """
+    table = state.table
+    old = (table.used["exchanges"] > 0) & (table.used["last"] < now - _longest_ms(state))
+    rows = np.flatnonzero(old).tolist()
+    if not rows:
+        return
+    shared, telling, needed = state.shared, state.families.telling_of, state.cases.needed()
+    gone = [
+        row
+        for row in rows
+        if row not in shared.content_of
+        and row not in shared.infrastructure_of
+        and row not in telling
+        and row not in state.watches
+        and row not in needed
+    ]
+    if gone:
+        state.cases.release(gone)
+        table.evict(np.array(gone, np.int64))
+        state.count("accounts_evicted", n=len(gone))
+
+
 def _learn(state: CampaignsState, now: int) -> None:
     """Let clean accounts and clean groups into the reference."""
     reference, shared, families = state.reference, state.shared.tokens, state.families.families
-    rows = state.table.rows[: len(state.table)]
+    rows = state.table.used
     active = np.flatnonzero((rows["last"] > now - HOUR_MS) & (rows["first"] <= now - CLEAN_MS))
     suspicious = _suspicious(state)
     step = max(1, active.size // WINDOWS_PER_HOUR)

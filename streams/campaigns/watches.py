@@ -149,7 +149,7 @@ def churn(row: Any) -> float:
 
 def scrapers(table: AccountTable, now: int) -> Any:
     """Rows of accounts that may scrape by themselves: much traffic with one purpose."""
-    rows = table.rows[: len(table)]
+    rows = table.used
     mask = np.zeros(rows.size, bool)
     for asked, known in (("elicit", "elicit_known"), ("grading", "grading_known")):
         mask |= (rows[asked] >= SCRAPE_MIN) & (rows[asked] >= 0.6 * rows[known])

@@ -131,7 +131,8 @@ COUNTED: dict[str, Counted] = {
         ("accounts", "tokens"),
     ),
     "accounts_evicted": Counted(
-        _counted("accounts_evicted", "accounts", (), "Accounts forgotten after their time to live."), ACCOUNTS
+        _counted("accounts_evicted", "accounts", (), "Accounts forgotten after their time to live."),
+        ("accounts", "campaigns"),
     ),
     "accounts_evicted_early": Counted(
         _counted("accounts_evicted_early", "accounts", (), "Accounts forgotten early, over max_accounts."), ACCOUNTS

@@ -1,0 +1,119 @@
+"""Cases merge, split, close and open again, in event time, and their revisions always fold to their members."""
+
+import pytest
+from campaign_feed import Feed, members, run, told
+
+from streams.contracts.fold import fold_all
+
+RED, BLUE, BOTH = ([f"{name}-{i:02}" for i in range(n)] for name, n in (("red", 16), ("blue", 12), ("both", 3)))
+
+
+def two_campaigns() -> Feed:
+    """Two campaigns with a template and a card each, every ten minutes for an hour."""
+    feed = Feed()
+    for minute in range(0, 60, 10):
+        feed.use(minute, RED, "red template")
+        feed.use(minute + 5, BLUE, "blue template")
+    return feed
+
+
+def merged() -> Feed:
+    """... and then four accounts that use both templates for an hour."""
+    feed = two_campaigns()
+    for minute in range(60, 120, 10):
+        feed.use(minute, [*RED, *BOTH], "red template")
+        feed.use(minute + 5, [*BLUE, *BOTH], "blue template")
+    return feed
+
+
+def parted() -> Feed:
+    """... and then not: what the two campaigns have in common expires, while each goes on."""
+    feed = merged()
+    for minute in range(120, 480, 15):
+        feed.use(minute, RED, "red template")
+        feed.use(minute + 5, BLUE, "blue template")
+    return feed
+
+
+def quiet_and_back() -> Feed:
+    """One campaign of an hour, three quiet hours, and half an hour more."""
+    feed = Feed()
+    for minute in (*range(0, 60, 10), *range(240, 270, 10)):
+        feed.use(minute, RED, "red template")
+        feed.use(minute + 5, ["bystander"], "")
+    for minute in range(60, 240, 10):
+        feed.use(minute, ["bystander"], "")
+    return feed
+
+
+def test_two_campaigns_are_two_cases():
+    """Without an account in common each campaign is a case of its own, named in full."""
+    alerts, _ = run(two_campaigns().packets())
+
+    assert [tuple(sorted(RED)), tuple(sorted(BLUE))] == [case.members for case in fold_all(alerts).values()]
+
+
+def test_merge():
+    """The older case takes the other's members in a revision of its own; right after it the other ends `merged`."""
+    alerts, operator = run(merged().packets())
+    red, blue = fold_all(alerts)
+
+    at = next(i for i, alert in enumerate(alerts) if alert.status == "merged")
+    assert (blue, red) == (alerts[at].alert_id, alerts[at].merged_into)
+    assert (red, "updated", True) == (
+        alerts[at - 1].alert_id,
+        alerts[at - 1].status,
+        set(BLUE) <= set(alerts[at - 1].accounts.added),
+    )
+    assert alerts[at - 1].detected_at == alerts[at].detected_at
+    assert tuple(sorted([*RED, *BLUE, *BOTH])) == fold_all(alerts)[red].members == members(operator, red)
+
+
+def test_split():
+    """The part with most of the first members keeps the case and loses the rest, which opens a case of its own."""
+    alerts, operator = run(parted().packets())
+    red, blue, again = fold_all(alerts)
+
+    opening = next(i for i, alert in enumerate(alerts) if alert.alert_id == again)
+    assert (red, "updated") == (alerts[opening - 1].alert_id, alerts[opening - 1].status)
+    assert set(BLUE) <= set(alerts[opening - 1].accounts.removed)
+    assert (1, "open") == (alerts[opening].revision, alerts[opening].status)
+    assert alerts[opening - 1].detected_at == alerts[opening].detected_at
+    cases = fold_all(alerts)
+    assert tuple(sorted(RED)) == cases[red].members == members(operator, red)
+    assert tuple(sorted(BLUE)) == cases[again].members == members(operator, again)
+    assert ("updated", "merged") == (cases[red].latest.status, cases[blue].latest.status)
+
+
+def test_close_and_reopen():
+    """A case ends after its time without exchanges, at the next mark, and its next exchange opens it again."""
+    alerts, operator = run(quiet_and_back().packets())
+    (case,) = fold_all(alerts)
+    statuses = [alert.status for alert in alerts]
+
+    closed, back = statuses.index("closed"), alerts[statuses.index("closed") + 1]
+    assert 90 * 60_000 < alerts[closed].detected_at - alerts[closed].last_seen <= 100 * 60_000
+    assert ("updated", alerts[closed].revision + 1) == (back.status, back.revision)
+    assert {"open", "updated", "closed"} == set(statuses)
+    assert tuple(sorted(RED)) == fold_all(alerts)[case].members == members(operator, case)
+
+
+@pytest.mark.parametrize("story", [merged, parted, quiet_and_back])
+def test_cuts_do_not_matter(story):
+    """However the packets are cut into batches, the alerts are the same."""
+    packets = story().packets()
+
+    assert told(run(packets)[0]) == told(run(packets, (7, 2, 31, 500))[0])
+
+
+@pytest.mark.parametrize("story", [merged, parted, quiet_and_back])
+def test_restored_again_and_again(story):
+    """An operator restored from its checkpoint every five packets gives the same alerts and holds the same members."""
+    packets = story().packets()
+    alerts, operator = run(packets)
+    again, restored = run(packets, (5,), crash=True)
+
+    assert told(alerts) == told(again)
+    assert {i: members(operator, i) for i in operator.cases.cases} == {
+        i: members(restored, i) for i in restored.cases.cases
+    }

@@ -1,0 +1,86 @@
+"""Accounts that are long gone leave campaigns, so that its memory is bounded by who was there lately."""
+
+import numpy as np
+from campaign_feed import HOUR_MS, SETTINGS, Feed, members, run, told
+
+from streams.campaigns.index import HashIndex
+from streams.contracts.fold import fold_all
+
+HOURS = 24
+LIFE_H = SETTINGS.accounts.ttl_ms // HOUR_MS
+A_HOUR = 20
+CREW = [f"crew-{i:02}" for i in range(16)]
+
+
+def churn(hours: int = HOURS) -> Feed:
+    """Twenty new accounts an hour that never come back, a campaign of one hour, and one guest who comes back late."""
+    feed = Feed()
+    for hour in range(hours):
+        for i in range(A_HOUR):
+            feed.use(hour * 60 + i, [f"guest-{hour}-{i}"], "")
+    for minute in range(0, 60, 10):
+        feed.use(120 + minute, CREW, "crew template")
+    feed.use(hours * 60 - 90, ["guest-0-0"], "")
+    return feed
+
+
+def test_bounded():
+    """Rows, names and state are of the accounts of the last few hours, however many came before."""
+    _, operator = run(churn().packets(), (40,))
+    seen = HOURS * A_HOUR + len(CREW)
+
+    assert seen == len(operator.table) + operator.counters["accounts_evicted",] - 1  # one was there twice
+    assert len(operator.table) <= (LIFE_H + 2) * A_HOUR
+    assert operator.table.used.size == len(operator.table.names) <= (LIFE_H + 2) * A_HOUR + len(CREW)
+    assert len(operator.table) == sum(name != "" for name in operator.table.names)
+    held = operator.checkpoint()
+    again = run(churn().packets(), (40,), crash=True)[1]
+    assert held is not None
+    assert len(operator.table) == len(again.table)
+
+
+def test_members_stay_until_their_case_is_forgotten():
+    """Accounts of a case are held as long as it is; both go when nothing could reopen it."""
+    alerts, operator = run(churn(9).packets(), (40,))
+    (alert_id,) = fold_all(alerts)
+
+    assert "closed" == alerts[-1].status
+    last = alerts[-1].last_seen
+    assert operator.ticks.done - last > (LIFE_H + 1) * HOUR_MS
+    assert operator.counters["accounts_evicted",] > 0
+    assert tuple(sorted(CREW)) == members(operator, alert_id)
+    assert {} == run(churn().packets(), (40,))[1].cases.cases
+
+
+def test_an_account_that_comes_back_is_named():
+    """An evicted account that returns introduces itself, and gets a row of its own again."""
+    _, operator = run(churn().packets(), (40,))
+
+    assert 1 == operator.table.names.count("guest-0-0")
+    row = operator.table.rows[operator.table.names.index("guest-0-0")]
+    assert 1 == row["exchanges"]
+
+
+def test_cuts_and_crashes_do_not_matter():
+    """When accounts are evicted depends on event time only: any cut, and restores in between, give the same alerts."""
+    packets = churn().packets()
+    golden = told(run(packets, (len(packets),))[0])
+
+    assert golden
+    assert golden == told(run(packets, (3, 50, 11))[0])
+    assert golden == told(run(packets, (60,), crash=True)[0])
+
+
+def test_rows_are_given_out_again():
+    """Free rows go to new keys first, smallest first, whether or not the index was loaded in between."""
+    index = HashIndex()
+    keys = np.arange(1, 9, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    assert list(range(8)) == index.insert(keys).tolist()
+    left = keys.copy()
+    left[[2, 5]] = 0
+    index.load(left)
+
+    assert [-1, -1, 7] == index.find(keys[[2, 5, 7]]).tolist()
+    assert (8, 2) == (index.size, index.free)
+    assert [2, 2, 5, 8, 0] == index.insert(np.array([11, 11, 12, 13, keys[0]], np.uint64)).tolist()
+    assert (9, 0) == (index.size, index.free)
