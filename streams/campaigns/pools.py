@@ -68,7 +68,9 @@ def _settle(state: CampaignsState, category: Category, found: list[Found], now: 
             mine[best].append(case)
     quiet = now - state.settings.campaigns.close_after_ms
     out: list[Record] = []
-    for (founder, group, items), cases in zip(found, mine, strict=True):
+    # who leaves a case does so before another case names him
+    for i in sorted(range(len(found)), key=lambda i: not any(case.live for case in mine[i])):
+        (founder, group, items), cases = found[i], mine[i]
         live = [case for case in cases if case.live]
         ended = [case for case in cases if not case.live]
         if live:

@@ -1,0 +1,92 @@
+"""Cases of pools go on, merge, split and open again as the pools do."""
+
+import numpy as np
+from campaign_feed import HOUR_MS, SETTINGS, START_MS
+
+from streams.campaigns.evidence import evidence
+from streams.campaigns.families import Member
+from streams.campaigns.group import Group
+from streams.campaigns.pools import _settle
+from streams.campaigns.state import CampaignsState
+from streams.campaigns.upkeep import close_quiet
+from streams.contracts.alert import AlertEvent, decode_alert
+from streams.contracts.fold import fold_all
+
+STRONG = [evidence("I20", 20.0, 1, 0, "sure")]
+LEFT, RIGHT = range(8), range(8, 13)
+
+
+class Town:
+    """Accounts that are busy up to ``now``, whose pools a test names."""
+
+    def __init__(self) -> None:
+        self.state = CampaignsState(SETTINGS)
+        self.now = START_MS
+        self.alerts: list[AlertEvent] = []
+        at = self.state.table.insert(np.arange(1, 21, dtype=np.uint64) << np.uint64(40))
+        for row in at.tolist():
+            self.state.table.names[row] = f"account-{row:02}"
+        self.state.table.rows["first"][at] = START_MS - HOUR_MS
+        self.state.table.rows["exchanges"][at] = 10
+
+    def look(self, *pools: range, busy: bool = True) -> list[AlertEvent]:
+        """Ten minutes later these are the pools; returns what is published."""
+        self.now += 600_000
+        table = self.state.table
+        if busy:
+            table.rows["last"][:20] = self.now
+        found = []
+        for pool in pools:
+            used = {row: Member(START_MS, int(table.rows["last"][row]), 5, 0, 0) for row in pool}
+            found.append((min(pool) + 1, Group(table, self.state.shared, used, [], self.now), STRONG))
+        records = _settle(self.state, "reseller", found, self.now) + close_quiet(self.state, self.now)
+        self.alerts += (told := [decode_alert(record.value) for record in records])
+        return told
+
+    def members(self) -> list[tuple[int, ...]]:
+        """Rows that the folded revisions of each case name, which are those that the stage holds."""
+        folded = fold_all(self.alerts)
+        held = self.state.cases.cases
+        for alert_id, case in folded.items():
+            assert {int(name[-2:]) for name in case.members} == set(held[alert_id].members)
+        return [tuple(int(name[-2:]) for name in case.members) for case in folded.values()]
+
+
+def test_pools_that_become_one():
+    """The older case takes all accounts, then the other ends in it."""
+    town = Town()
+    town.look(LEFT)
+    town.look(LEFT, RIGHT)
+    left, right = town.state.cases.cases
+    taken, ended = town.look(range(13))
+
+    assert (left, "updated", set(RIGHT)) == (taken.alert_id, taken.status, {int(n[-2:]) for n in taken.accounts.added})
+    assert (right, "merged", left) == (ended.alert_id, ended.status, ended.merged_into)
+    assert tuple(range(13)) == town.members()[0]
+    assert [] == town.look(range(13))
+
+
+def test_a_pool_that_falls_apart():
+    """The part with most of the first accounts keeps the case, and the other part, even if larger, gets its own."""
+    town = Town()
+    town.look(range(6))
+    town.look(range(16))
+    told = town.look(range(5, 16), range(5))
+
+    assert ["updated", "open"] == [alert.status for alert in told]
+    assert [tuple(range(5)), tuple(range(5, 16))] == town.members()
+    assert [] == town.look(range(5, 16), range(5))
+
+
+def test_a_pool_that_comes_back():
+    """A closed case opens again with the pool's next exchanges; a quiet pool opens none."""
+    town = Town()
+    town.look(LEFT)
+    while not (told := town.look(LEFT, busy=False)):
+        assert town.now < START_MS + 5 * HOUR_MS
+    assert ["closed"] == [alert.status for alert in told]
+    assert [] == town.look(LEFT, RIGHT, busy=False)
+    (back,) = town.look(LEFT)
+
+    assert (told[0].alert_id, "updated", told[0].revision + 1) == (back.alert_id, back.status, back.revision)
+    assert [tuple(LEFT)] == town.members()
