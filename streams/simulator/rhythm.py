@@ -108,12 +108,3 @@ def occasion(moments: Moments, rise_ms: int, base: Rhythm, inside: float, outsid
         return usual
 
     return factor
-
-
-def between(start_ms: int, end_ms: int, base: Rhythm) -> Rhythm:
-    """Follow ``base`` from start to end and be silent outside."""
-
-    def factor(time_ms: int, utc_offset_h: np.ndarray) -> np.ndarray:
-        return base(time_ms, utc_offset_h) * float(start_ms <= time_ms < end_ms)
-
-    return factor

@@ -6,7 +6,9 @@ from streams.simulator import infra
 from streams.simulator.accounts import API, CHAT, CODE, Draft, draft, freeze
 from streams.simulator.content import Everyday
 from streams.simulator.population import Population, Span
-from streams.simulator.rhythm import DAY_MS, HOUR_MS, WORK, between, occasion, weekly
+from streams.simulator.rhythm import DAY_MS, HOUR_MS, WORK, weekly
+
+SIGN_INS = 1.5  # sessions of a seat in the hour of a migration: four of five seats are seen in it
 
 
 def _company(rng: np.random.Generator, drafts: list[Draft], group: int) -> None:
@@ -46,7 +48,12 @@ def migration(span: Span, count: int) -> Population:
     for one in drafts:  # opened within the hour before
         one.age_days = 0.002 + rng.random() * 0.04 - (start - span.start_ms) / DAY_MS
     accounts = freeze(rng, drafts)
-    rhythm = between(start, span.end_ms, occasion([(start, start + HOUR_MS)], HOUR_MS // 6, weekly(WORK), 5))
+    office = weekly(WORK)
+
+    def rhythm(time_ms: int, utc_offset_h: np.ndarray) -> np.ndarray:
+        signing_in = SIGN_INS * 24 * accounts.turns / accounts.rate if start <= time_ms < start + HOUR_MS else 0.0
+        return office(time_ms, utc_offset_h) + signing_in
+
     return Population("migration", rng, accounts, rhythm, Everyday(rng, accounts), start_ms=start)
 
 
