@@ -10,6 +10,8 @@ from streams.simulator.generate import Simulation
 from streams.simulator.kinds import KINDS
 from streams.simulator.plan import Plan
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]  # a minute and a half of CPU
+
 SEEDS = (41, 42)
 AUC_MAX = 0.6
 ACCOUNTS = 200  # of each campaign: chance alone moves an AUC by 0.02
