@@ -47,7 +47,7 @@ class Events(NamedTuple):
 
     offset: Any  # int64
     rows: Any  # EVENT
-    text: bytes  # what the places in the rows refer to
+    text: bytearray  # what the places in the rows refer to
 
     def name(self, i: int) -> str:
         """Account id of an event."""
@@ -72,7 +72,7 @@ class Events(NamedTuple):
         return Events(offset, np.concatenate([self.rows, rows]), self.text + more.text)
 
 
-NO_EVENTS = Events(np.empty(0, np.int64), np.empty(0, EVENT), b"")
+NO_EVENTS = Events(np.empty(0, np.int64), np.empty(0, EVENT), bytearray())
 
 
 def generalise(address: str) -> bytes:
@@ -113,7 +113,8 @@ class Reader:
         Texts of prompts are turned into fingerprints and forgotten.
         """
         whole = values if None not in values else [value or b"" for value in values]
-        text = b"".join([*whole, PADDING])  # type: ignore[list-item]
+        # a bytearray, since what is read-only would be compiled a second time
+        text = bytearray().join([*whole, PADDING])  # type: ignore[list-item]
         ends = np.cumsum(np.fromiter(map(len, whole), np.int64, len(values)))  # type: ignore[arg-type]
         rows = np.zeros(len(values), EVENT)
         scan(SCHEMA, TOPICS, np.frombuffer(text, np.uint8), ends, self._max_bytes, rows)
@@ -133,12 +134,12 @@ class Reader:
                     size += len(extra[-1])
         offset = np.fromiter(offsets, np.int64, len(values))
         if odd:
-            text += b"".join(extra)
+            text = text + b"".join(extra)
             usable = rows["read"] != ODD
             offset, rows = offset[usable], rows[usable]
         return Events(offset, rows, text), odd
 
-    def _finish(self, rows: Any, left: Any, text: bytes) -> None:
+    def _finish(self, rows: Any, left: Any, text: bytearray) -> None:
         """Do what is left to do for plain records."""
         with_address = left[rows["read"][left] & WITH_ADDRESS > 0]
         places = (rows[name][with_address].tolist() for name in ("address_at", "address_size"))
@@ -189,25 +190,27 @@ class Reader:
             0,
         )
         row["simhash"] = int(prompt.simhash or "0", 16)
-        row["bins"] = int(_bins(event)) | int(row["tokens"][INFRASTRUCTURE.index(MODEL)] & 255) << 44
+        row["bins"] = _bins(event) | features.put("model", int(row["tokens"][INFRASTRUCTURE.index(MODEL)]) & 255)
         if prompt.text is not None:
             row["given"] = sum((getattr(prompt, name) is not None) << bit for bit, name in enumerate(GIVEN))
             _add_fingerprint(row, prompt.text)
         return row
 
 
-def _bins(event: RequestEvent) -> Any:
+def _bins(event: RequestEvent) -> int:
     prompt = event.prompt or Prompt()
-    topic = 0 if prompt.topic is None else features.TOPIC_CODES.get(prompt.topic, features.OTHER_TOPIC)
-    bins = features.put("outcome", features.outcomes(np.array(event.status), np.array(event.refused)))
-    bins |= features.put("topic", np.array(topic))
-    for name, score in (("elicitation", prompt.reasoning_elicitation), ("grading", prompt.grading)):
-        bins |= features.put(name, features.share_bin(np.array(-1.0 if score is None else score)))
-    bins |= features.put("output", features.log2_bin(np.array(event.output_tokens)))
-    bins |= features.put("input", features.log2_bin(np.array(event.input_tokens)))
-    bins |= features.put("first_turn", np.array(event.turn == 1))
-    bins |= features.put("tools", np.array(event.tools != 0))
-    return bins | features.put("cached", np.array(event.cache_read_tokens != 0))
+    parts = {
+        "outcome": features.outcome(event.status, event.refused),
+        "topic": 0 if prompt.topic is None else features.TOPIC_CODES.get(prompt.topic, features.OTHER_TOPIC),
+        "elicitation": features.share_bin(prompt.reasoning_elicitation),
+        "grading": features.share_bin(prompt.grading),
+        "output": features.log2_bin(event.output_tokens),
+        "input": features.log2_bin(event.input_tokens),
+        "first_turn": event.turn == 1,
+        "tools": event.tools != 0,
+        "cached": event.cache_read_tokens != 0,
+    }
+    return sum(features.put(name, value) for name, value in parts.items())
 
 
 def _add_fingerprint(row: Any, text: str) -> None:
@@ -221,11 +224,11 @@ def _add_fingerprint(row: Any, text: str) -> None:
         tokens[_TEMPLATE_AT] = token_of(TEMPLATE, f"{found.template_hash:016x}")
     bins = int(row["bins"])
     if not given & 4:
-        bins |= min(1 + int(found.reasoning_elicitation * 4), 4) << features.LAYOUT["elicitation"][0]
+        bins |= features.put("elicitation", features.share_bin(found.reasoning_elicitation))
     if not given & 8:
-        bins |= min(1 + int(found.grading * 4), 4) << features.LAYOUT["grading"][0]
+        bins |= features.put("grading", features.share_bin(found.grading))
     if not given & 16:
-        bins |= features.TOPIC_CODES.get(found.topic, features.OTHER_TOPIC) << features.LAYOUT["topic"][0]
+        bins |= features.put("topic", features.TOPIC_CODES.get(found.topic, features.OTHER_TOPIC))
     row["bins"] = bins
     tokens[_HEAD_AT], tokens[_TAIL_AT] = found.head_hash, found.tail_hash
     row["exact"] = hash64(text.encode("utf-8", "surrogatepass"))

@@ -53,24 +53,25 @@ def field(bins: Any, name: str) -> Any:
     return (bins >> np.uint64(shift)) & np.uint64((1 << bits) - 1)
 
 
-def put(name: str, values: Any) -> Any:
-    """``values`` (already in range) moved to the place of the field."""
-    return values.astype(np.uint64) << np.uint64(LAYOUT[name][0])
+def put(name: str, value: int) -> int:
+    """``value`` (already in range) moved to the place of the field."""
+    return value << LAYOUT[name][0]
 
 
-def log2_bin(values: Any) -> Any:
+def log2_bin(value: int) -> int:
     """0 for 0, else 1 + floor(log2), at most 15."""
-    return np.minimum(np.frexp(values.astype(np.float64))[1], 15).clip(0)
+    return min(value.bit_length(), 15)
 
 
-def share_bin(values: Any) -> Any:
-    """0 for unknown (negative), 1 to 4 by quarters of 0..1."""
-    return np.where(values < 0, 0, np.minimum(1 + (values * 4).astype(np.int64), 4))
+def share_bin(share: float | None) -> int:
+    """0 for unknown, 1 to 4 by quarters of 0..1."""
+    return 0 if share is None else min(1 + int(share * 4), 4)
 
 
-def outcomes(status: Any, refused: Any) -> Any:
-    """Class of each exchange: answered, refused, throttled or failed."""
-    answered = (status >= 200) & (status < 300)
-    forbidden = (status == 403) | (status == 451)
-    found = np.where(answered, ANSWERED, np.where(status == 429, THROTTLED, np.where(forbidden, REFUSED, FAILED)))
-    return np.where(refused, REFUSED, found)
+def outcome(status: int, refused: bool) -> int:
+    """Class of an exchange: answered, refused, throttled or failed."""
+    if refused or status in (403, 451):
+        return REFUSED
+    if 200 <= status < 300:
+        return ANSWERED
+    return THROTTLED if status == 429 else FAILED
