@@ -34,7 +34,7 @@ def make_operator(stage: str, settings: Settings, partition: int) -> Operator:
 def warm_up() -> None:
     """Load what numba has compiled, and compile what it has not yet: later it would hold a batch up for seconds.
 
-    Measured on two cores: 8 s at the first start on a machine, half a second at later ones.
+    Measured on two busy cores: 32 s of CPU at the first start on a machine, 0.2 s at later ones.
     """
     n = 3_000  # more than the tables hold at first, so that they grow
     hashes = np.arange(1, n + 1, dtype=np.uint64) << np.uint64(32)
