@@ -79,7 +79,7 @@ def _client(ip: str, asn: int, country: str, agent: str) -> dict[str, Any]:
 def turning_group() -> list[bytes]:
     """A campaign that asks for reasoning only from a certain hour on, and that five accounts at a time join."""
     turn_ms, spec = START_MS + int(1.8 * HOUR_MS), _spec("two_in_pool", accounts=60, per_day=600, start_h=0.3)
-    run = Simulation(Plan(5, 40, 4.0, activity=0.3, prompts="fingerprints", campaigns=(spec,)))
+    run = Simulation(Plan(1, 40, 4.0, activity=0.3, prompts="fingerprints", campaigns=(spec,)))
     numbers = {account: number for number, account in enumerate(run.truth.campaigns[0].accounts)}
     lines = []
     for time_ms, account, value in run:
@@ -95,7 +95,7 @@ def turning_group() -> list[bytes]:
 def second_day() -> list[bytes]:
     """28 benign hours, then two campaigns of two hours."""
     campaigns = tuple(_spec(shape, accounts=20, per_day=150, start_h=28.1) for shape in ("grading", "fixed_prompt"))
-    plan = Plan(7, 1_000, 30.0, activity=0.1, prompts="fingerprints", campaigns=campaigns)
+    plan = Plan(2, 1_000, 30.0, activity=0.1, prompts="fingerprints", campaigns=campaigns)
     return [event.value for event in Simulation(plan)]
 
 
