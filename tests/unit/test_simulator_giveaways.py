@@ -43,6 +43,7 @@ CAMPAIGNS: dict[str, tuple[str, ...]] = {
     "template_variants:evade=aged+split_payment+human_hours": (),
     "hydra:evade=copied_cover": (),
 }
+BRIEF = ("burner", "failover")  # whose accounts live for hours, and must be seen in them
 SHARING = ("reseller:accounts=40,per_day=300", "stolen_key:accounts=30,start_h=0.1")
 
 
@@ -54,7 +55,7 @@ def spec(text):
     wanted = {
         "start_h": 0.0,
         "accounts": ACCOUNTS,
-        "per_day": 300.0 if found.shape == "burner" else 75.0,
+        "per_day": 300.0 if found.shape in BRIEF else 75.0,
         "segment_share": 0.0,
     }
     return msgspec.structs.replace(found, **wanted)
