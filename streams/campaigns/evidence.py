@@ -202,6 +202,13 @@ def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
     return out
 
 
+def _app(group: Group) -> float:
+    """Largest share of the accounts that show one system prompt."""
+    shown = Counter(token for row in group.at.tolist() for token in group.shared.content_of.get(row, ()))
+    kinds = ((group.shared.tokens[token].kind, count) for token, count in shown.items() if token in group.shared.tokens)
+    return max((count for kind, count in kinds if kind == SYSTEM), default=0) / len(group)
+
+
 def _young(group: Group, now: int) -> float:
     """Share of the accounts of known age that are younger than 45 days."""
     created = group.rows["created"]
@@ -254,11 +261,8 @@ def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
         )
     systems = [token for token in group.tokens if token.kind == SYSTEM]
     # conversations cost a campaign several times its tokens, and accounts with a past their price
-    shown = Counter(token for row in group.at.tolist() for token in group.shared.content_of.get(row, ()))
-    kinds = ((group.shared.tokens[token].kind, count) for token, count in shown.items() if token in group.shared.tokens)
-    app = max((count for each, count in kinds if each == SYSTEM), default=0) / n
     turns = float(np.median(group.rows["first_turn"] / group.exchanges))
-    if app > 0.6 and turns < 0.6:
+    if turns < 0.6 and (app := _app(group)) > 0.6:
         value = -7.0 * ramp(app, 0.6, 0.9) * ramp(0.6 - turns, 0.0, 0.3) * (1.0 - ramp(_young(group, now), 0.3, 0.6))
         detail = f"{app:.0%} show one system prompt, in conversations: one turn in {1 / max(turns, 0.01):.0f} opens one"
         out.append(evidence("benign.tool", value, round(turns, 4), 0.6, detail))
