@@ -91,7 +91,7 @@ class Feed:
             bins = put("elicitation", np.uint64(4)) | put("grading", np.uint64(1)) | put("topic", np.uint64(2))
             content = number(f"{account} {time}") if template else 0
             token = number(template) if template else 0
-            signals[i] = (self._offset, time, who, count, 200, token, 0, 0, 0, content, int(bins))
+            signals[i] = (self._offset, time, who, count, 200, token, 0, 0, 0, content, 0, int(bins))
             if template:
                 links += self._show(end, time, account, template, TEMPLATE)
                 links += self._show(end, time, account, f"card of {template}", PAYMENT)

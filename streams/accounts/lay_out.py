@@ -136,5 +136,5 @@ def lay_out(
         signal.template, signal.system = tokens[_TEMPLATE_AT], tokens[_SYSTEM_AT]
         signal.head, signal.tail = tokens[_HEAD_AT], tokens[_TAIL_AT]
         signal.content = row.exact if row.exact != 0 else simhash
-        signal.bins = bins
+        signal.simhash, signal.bins = simhash, bins
     return n, gained

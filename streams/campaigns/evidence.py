@@ -10,6 +10,7 @@ The constants were set on simulated traffic; seeds 1 to 199 are for tuning and a
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from streams.campaigns.group import Group
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import CONTENTS_MAX
 from streams.contracts.alert import Evidence
-from streams.contracts.packets import DEVICE, KIND_NAMES, NETWORK, PAYMENT, SYSTEM, TAIL, TEMPLATE
+from streams.contracts.packets import DEVICE, KIND_NAMES, NEAR_HIGH, NETWORK, PAYMENT, SYSTEM, TAIL, TEMPLATE
 
 AXES = ("volume", "structure", "focus", "coordination", "identity", "benign")
 MEMBERS_MIN = 3
@@ -55,6 +56,34 @@ def weigh(group: Group, reference: Reference, models: ClusterModels | None, now:
     if (odd := _oddness(group, reference, now)) is not None:
         items.append(odd)
     return [item for item in items if item.contribution]
+
+
+def weigh_apart(group: Group, reference: Reference, now: int) -> list[Evidence]:
+    """Items of a group that was found by something else than what its accounts share: all their traffic counts."""
+    owners = group.owners()
+    items = [
+        *_purposes(lambda name: int(group.rows[name].sum()), reference),
+        *_identity(group, owners, now),
+        *_benign(group, owners, len(group), now),
+        *_copies(group),
+    ]
+    if (odd := _oddness(group, reference, now)) is not None:
+        items.append(odd)
+    return items
+
+
+def _copies(group: Group) -> list[Evidence]:
+    """What others send too, or the account sent before: a public list, a monitor's probes."""
+    held, tokens = group.shared.content_of, group.shared.tokens
+    shown = [
+        sum(1 for token in held.get(row, ()) if token in tokens and tokens[token].kind == NEAR_HIGH)
+        for row in group.at.tolist()
+    ]
+    again = 1.0 - float(np.median(group.rows["near_new"] / group.exchanges))
+    public = float(np.median(np.array(shown) / group.exchanges))
+    value = -6.0 * max(ramp(again, 0.08, 0.25), ramp(public, 0.4, 0.8))
+    detail = f"half of the accounts repeat themselves in {again:.0%} of their exchanges, and others in {public:.0%}"
+    return [evidence("benign.benchmark", value, round(max(again, public), 4), 0.15, detail)]
 
 
 def diversity(group: Group) -> float:
@@ -95,15 +124,15 @@ def _structure(group: Group, owners: int) -> list[Evidence]:
     ]  # fmt: skip
 
 
-def _focus(group: Group, reference: Reference) -> list[Evidence]:
+def _purposes(count: Callable[[str], int], reference: Reference) -> list[Evidence]:
+    """What prompts are after; ``count`` gives the sum of a counter over those that count."""
     out = []
     shares = []
     for indicator, name, known, what in (
         ("I4", "elicit", "elicit_known", "ask for the model's reasoning"),
         ("I8", "grading", "grading_known", "use the model as a grader"),
     ):
-        asked = sum(getattr(token, name) for token in group.tokens)
-        seen = sum(getattr(token, known) for token in group.tokens)
+        asked, seen = count(name), count(known)
         if not seen:
             continue
         share, base = asked / seen, reference.rate(name)
@@ -117,6 +146,11 @@ def _focus(group: Group, reference: Reference) -> list[Evidence]:
                 "benign.no_purpose", value, round(max(shares), 4), 0.2, "neither asks for reasoning nor grades answers"
             )
         )
+    return out
+
+
+def _focus(group: Group, reference: Reference) -> list[Evidence]:
+    out = _purposes(lambda name: sum(getattr(token, name) for token in group.tokens), reference)
     purity = float(np.median(group.purity))
     out.append(
         evidence(
@@ -202,6 +236,12 @@ def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
     return out
 
 
+def one_network(group: Group) -> float:
+    """Largest share of the accounts that one network is used by."""
+    networks = (len(rows) for shared, rows in group.infrastructure.values() if shared.kind == NETWORK)
+    return max(networks, default=0) / len(group)
+
+
 def _app(group: Group) -> float:
     """Largest share of the accounts that show one system prompt."""
     shown = Counter(token for row in group.at.tolist() for token in group.shared.content_of.get(row, ()))
@@ -224,7 +264,7 @@ def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
         name = "organisation" if kind == "org" else "private mail domain"
         value = -7.0 * ramp(share, 0.3, 0.6)
         out.append(evidence("benign.organisation", value, round(share, 4), 0.3, f"{share:.0%} belong to one {name}"))
-    widest = max((len(rows) for shared, rows in group.infrastructure.values() if shared.kind == NETWORK), default=0) / n
+    widest = one_network(group)
     if n >= 5 and widest > 0.3:
         value = -4.0 * ramp(widest, 0.3, 0.7)
         out.append(

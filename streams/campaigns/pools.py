@@ -1,6 +1,6 @@
 """Deciding about pools: resellers, and hydras behind proxies."""
 
-from streams.campaigns import proxies, relays
+from streams.campaigns import cohorts, proxies, relays
 from streams.campaigns.cases import CLOSE_MARGIN, Case
 from streams.campaigns.evidence import total, weigh
 from streams.campaigns.group import Group
@@ -8,6 +8,8 @@ from streams.campaigns.publish import close, end_in, join_account_cases, revise
 from streams.campaigns.state import CampaignsState
 from streams.contracts.alert import Category, Evidence
 from streams.operator import Record
+
+COHORTS_MS = 1_800_000  # cohorts are looked for every half hour, which costs 0.1-0.3 s a look
 
 Found = tuple[int, Group, list[Evidence]]  # founding token, accounts, evidence
 
@@ -36,7 +38,21 @@ def look_behind_proxies(state: CampaignsState, now: int) -> list[Record]:
         (founder, group, weigh(group, state.reference, None, now))
         for founder, group in proxies.pools(state.table, state.shared, state.families, covered, now)
     ]
+    if now % COHORTS_MS == 0:
+        found += [
+            (cohort.founder, _kept(state, cohort.group, now), cohorts.weigh(cohort, state.reference, now))
+            for cohort in cohorts.cohorts(state.table, state.shared, covered, now)
+        ]
     return out + _settle(state, "distillation", found, now)
+
+
+def _kept(state: CampaignsState, group: Group, now: int) -> Group:
+    """A cohort with those whom its case names already: an account that pauses, or stands out by chance, stays."""
+    rows = set(group.at.tolist())
+    for case in [state.cases.cases[alert_id] for alert_id in state.pool_cases]:
+        if case.live and 2 * len(rows & case.members.keys()) >= min(len(rows), len(case.members)):
+            rows |= case.members.keys()
+    return group if len(rows) == len(group) else cohorts.group_of(state.table, state.shared, sorted(rows), now)
 
 
 def _into_family(state: CampaignsState, pool: Case, now: int) -> list[Record]:

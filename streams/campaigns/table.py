@@ -1,4 +1,4 @@
-"""One row per account: what campaigns remembers of everybody (214 bytes and its id)."""
+"""One row per account: what campaigns remembers of everybody (279 bytes and its id)."""
 
 from collections import Counter
 from typing import Any
@@ -26,6 +26,8 @@ ROW = np.dtype(
         ("models", "<u4"), ("surprise", "<u4"), ("drifts", "<u4"), ("foreign", "<u4"), ("visits", "<u4"),
         ("plan", "u1"), ("learnt", "u1"),
         ("topics", "<u2", (16,)), ("hours", "<u2", (24,)),  # up to 65,535
+        # prompts by the bits of their SimHash: a bit that is set counts 1, else -1; and how many prompts that are
+        ("bits", "i1", (64,)), ("prompts", "u1"),
     ]
 )  # fmt: skip
 
@@ -38,10 +40,11 @@ _S_GAP = _S["gap"]
 _PAUSE = 9  # gap bin of 4 minutes and more
 _HIGH = 3  # quarter of 0.5 and above
 _MOST = np.iinfo(np.uint16).max
+_PROMPTS_MOST = np.iinfo(np.int8).max  # then all sums are halved, and what came first fades
 
 
 @njit(cache=True)
-def _absorb(rows: Any, at: Any, time: Any, output: Any, bins: Any) -> None:
+def _absorb(rows: Any, at: Any, time: Any, output: Any, bins: Any, simhash: Any) -> None:
     one = np.uint64(1)
     for i in range(at.size):
         r, b, t = at[i], bins[i], time[i]
@@ -87,6 +90,14 @@ def _absorb(rows: Any, at: Any, time: Any, output: Any, bins: Any) -> None:
             row.topics[topic] += 1
         if row.hours[hour] < _MOST:
             row.hours[hour] += 1
+        if simhash[i] != 0:
+            if row.prompts == _PROMPTS_MOST:
+                row.prompts //= 2
+                for j in range(64):
+                    row.bits[j] = np.int8(np.trunc(row.bits[j] / 2))
+            row.prompts += 1
+            for j in range(64):
+                row.bits[j] += np.int8(2 * ((simhash[i] >> np.uint64(j)) & one)) - np.int8(1)
 
 
 class AccountTable:
@@ -155,7 +166,7 @@ class AccountTable:
 
     def absorb(self, at: Any, signals: Any) -> None:
         """Add signals (in order) to the rows ``at``."""
-        _absorb(self.rows, at, signals["time"], signals["output_tokens"], signals["bins"])
+        _absorb(self.rows, at, signals["time"], signals["output_tokens"], signals["bins"], signals["simhash"])
         self._dirty.update(np.unique(at // CHUNK_ROWS).tolist())
 
     def mark(self, at: int) -> None:

@@ -49,6 +49,7 @@ SIGNAL = np.dtype(
         ("head", "<u8"),
         ("tail", "<u8"),
         ("content", "<u8"),  # hash of the text, or else its SimHash, 0: not known
+        ("simhash", "<u8"),  # 0: not known
         ("bins", "<u8"),  # see streams.accounts.features
     ]
 )
