@@ -9,6 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.config import Settings
@@ -19,6 +20,7 @@ from streams.runtime.topics import state_topic
 
 TRANSACTION_TIMEOUT_MS = 10_000  # a dead worker's open transaction holds the next restore up for so long
 CALL_TIMEOUT_S = 10.0
+ABORT_TIMEOUT_S = 2.0  # of the worker's last seconds; the broker aborts what is left
 LOST = frozenset(
     {
         KafkaError.UNKNOWN_MEMBER_ID,
@@ -28,6 +30,8 @@ LOST = frozenset(
         KafkaError._FENCED,
     }
 )
+
+log = structlog.get_logger("stillwatch.checkpoint")
 
 
 class Part(NamedTuple):
@@ -89,6 +93,7 @@ class StateWriter:
             self._producer.commit_transaction(CALL_TIMEOUT_S)
         except KafkaException as error:
             reason = error.args[0]
+            self._abort()
             if reason.code() in LOST:
                 raise BrokerError(
                     f"Its partitions or its name are another worker's by now ({reason.name()}): it was cut off for "
@@ -96,6 +101,13 @@ class StateWriter:
                 ) from error
             raise BrokerError(f"The checkpoint was refused: {reason.str()} ({reason.name()}).") from error
         return Written(sum(each.keys for each in written), sum(each.bytes for each in written))
+
+    def _abort(self) -> None:
+        """Take the transaction back if that is still ours to do: open, it would hide the state of the next owner."""
+        try:
+            self._producer.abort_transaction(ABORT_TIMEOUT_S)
+        except KafkaException as error:
+            log.info("the broker will abort the transaction in time", reason=error.args[0].name())
 
     def _produce(self, part: Part) -> Written:
         size = 0

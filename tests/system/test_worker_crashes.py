@@ -20,6 +20,7 @@ pytestmark = pytest.mark.system
 
 SETTINGS = Settings(state=State(max_keys=100, campaigns_interval_s=1))  # checkpoints of accounts trail behind
 PORTION = 200
+MOMENT_S = 0.2  # between portions: a checkpoint comes every second, and there are portions for twenty
 STEPS = (*OUTPUT, *CHECKPOINT, *RESTORE)
 # The event loop's own steps cannot be interrupted by a rebalance: one of them stands for the others.
 REBALANCED = ("captured", "delivered", "half written", "offsets sent", "committed", "offsets read", "state read")
@@ -47,15 +48,17 @@ def test_a_crash_between_two_steps_changes_nothing(
     create_topics(settings)
     events, sent = make_events(20_000), 0
     if step in RESTORE:
-        produce(settings, events[:PORTION])
-        sent = PORTION
+        sent = len(events) // 2  # event time enough that the stages below the first have state too
+        produce(settings, events[:sent])
         with WorkerProcess(settings, tmp_path, "--instance", "a") as worker:
             assert until(lambda: any(stored(settings, [stage]).values())), worker.log()
     with breaking(settings, tmp_path, f"{stage}:{step}:{1 if step in RESTORE else 2}:", "--instance", "a") as worker:
+        assert until(lambda: worker.process.poll() is not None or worker.assigned().get(stage)), worker.log()
         while worker.process.poll() is None:
             assert sent < len(events) - PORTION, worker.log()
             produce(settings, events[sent : sent + PORTION])
             sent += PORTION
+            until(lambda: worker.process.poll() is not None, MOMENT_S)
         assert -9 == worker.wait(), worker.log()
     produce(settings, events[sent:])
     with WorkerProcess(settings, tmp_path, "--drain", "--instance", "a") as last:
