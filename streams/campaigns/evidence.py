@@ -270,13 +270,17 @@ def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
         out.append(
             evidence("benign.site", value, round(widest, 4), 0.3, f"{widest:.0%} come from one network: one site")
         )
+    # conversations cost a campaign several times its tokens, and accounts with a past their price
+    turns = float(np.median(group.rows["first_turn"] / group.exchanges))
+    settled = 1.0 - ramp(_young(group, now), 0.3, 0.6)
+    talks = ramp(0.6 - turns, 0.0, 0.3) * settled
     edu = float((group.rows["plan"] == 2).mean())
-    spread = diversity(group)
-    if edu > 0.4 and spread < 0.3:
-        value = -5.0 * ramp(edu, 0.4, 0.8)
-        out.append(
-            evidence("benign.course", value, round(edu, 4), 0.1, f"{edu:.0%} on education plans, contents alike")
-        )
+    # a homework in everybody's own words differs in each of them, but is talked about
+    alike = max(talks, float(diversity(group) < 0.3))
+    if edu > 0.3 and alike:
+        value = -5.0 * ramp(edu, 0.3, 0.6) * alike
+        detail = f"{edu:.0%} on education plans, contents alike or talked about"
+        out.append(evidence("benign.course", value, round(edu, 4), 0.1, detail))
     # who runs a public benchmark or the same probes sends what others sent; a campaign divides its work
     again, different = repeats(group)
     if different >= 12 and again > 0.05:
@@ -300,10 +304,8 @@ def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
             )
         )
     systems = [token for token in group.tokens if token.kind == SYSTEM]
-    # conversations cost a campaign several times its tokens, and accounts with a past their price
-    turns = float(np.median(group.rows["first_turn"] / group.exchanges))
     if turns < 0.6 and (app := _app(group)) > 0.6:
-        value = -7.0 * ramp(app, 0.6, 0.9) * ramp(0.6 - turns, 0.0, 0.3) * (1.0 - ramp(_young(group, now), 0.3, 0.6))
+        value = -7.0 * ramp(app, 0.6, 0.9) * talks
         detail = f"{app:.0%} show one system prompt, in conversations: one turn in {1 / max(turns, 0.01):.0f} opens one"
         out.append(evidence("benign.tool", value, round(turns, 4), 0.6, detail))
     if systems and not any(token.kind in (TEMPLATE, TAIL) for token in group.tokens):

@@ -92,7 +92,7 @@ class Watch(Struct, array_like=True):
                 )
         minutes = max(1.0, (self.run_last - self.run_start) / 60_000)
         faster = self.run / minutes / self.rate
-        intensity = 5.6 * ramp(math.log10(max(1.0, faster)), 0.6, 2.4) * ramp(self.run, 1, 4)
+        intensity = 5.6 * ramp(math.log10(max(1.0, faster)), 0.6, 2.4) * ramp(self.run, 1, 3)
         intensity += 2.5 * ramp(math.log10(max(1, self.run)), 1.0, 2.3) * ramp(faster, 3, 10)  # and keeps it up
         items.append(
             evidence(
