@@ -12,17 +12,16 @@ import msgspec
 import numpy as np
 
 from streams.accounts import features
+from streams.accounts.fields import GIVEN, SCHEMA
 from streams.accounts.scan import (
     COUNTRY,
     EVENT,
-    GIVEN,
     INFRASTRUCTURE,
     MODEL,
     ODD,
     ORGANISATION,
     PLAIN,
     PLAN,
-    SCHEMA,
     TOPICS,
     WITH_ADDRESS,
     WITH_TEXT,

@@ -9,10 +9,10 @@ account teaches, wherever batches are cut.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from streams.accounts.account import SURPRISE_MAX, AccountModels
 from streams.accounts.features import LAYOUT
+from streams.compiled import compiled
 
 SKIPPED, DUPLICATE, ACCEPTED = range(3)  # what became of an event
 TOGETHER = 8  # events that wait for each other
@@ -32,12 +32,12 @@ _INPUT_MAX = 3
 _U32_MAX = 2**32 - 1
 
 
-@njit(cache=True)
+@compiled
 def _deviations(distance: Any, deviation: Any) -> Any:
     return np.uint64(min(np.float64(SURPRISE_MAX), distance / deviation)) if distance > 0.0 else np.uint64(0)
 
 
-@njit(cache=True)
+@compiled
 def _learn(
     place: Any, habits: Any, free: Any, top: int, at: Any, events: Any, taken: Any, start: int, from_event: int,
     made: Any, full: Any, waited: Any, taught: int,

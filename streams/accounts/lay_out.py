@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from streams.accounts import features
 from streams.accounts.scan import COUNTRY, INFRASTRUCTURE, MODEL, TOKENS
+from streams.compiled import compiled
 from streams.contracts.packets import CLIENT, HEAD, NEAR_HIGH, NEAR_LOW, NETWORK, SYSTEM, TAIL, TEMPLATE
 
 KNOWN, FIRST, RENEWED = 0, 1, 2
@@ -36,7 +36,7 @@ _INFRASTRUCTURE, _TOKENS, _MODEL, _NEAR_LOW = len(INFRASTRUCTURE), TOKENS, MODEL
 _UNKNOWN_GAP, _GAP_MAX = 15, 14
 
 
-@njit(cache=True)
+@compiled
 def _see_one(keys: Any, times: Any, pair: Any, now: Any, life_s: Any) -> Any:
     mask = np.uint64(keys.size - 1)
     slot = (pair ^ (pair >> np.uint64(29))) & mask
@@ -56,7 +56,7 @@ def _see_one(keys: Any, times: Any, pair: Any, now: Any, life_s: Any) -> Any:
     return 0, 0
 
 
-@njit(cache=True)
+@compiled
 def see(keys: Any, times: Any, pairs: Any, now: Any, life_s: int, out: Any) -> int:
     """Tell first sightings from known ones, in order; return how many pairs were added."""
     total = 0
@@ -68,7 +68,7 @@ def see(keys: Any, times: Any, pairs: Any, now: Any, life_s: int, out: Any) -> i
     return total
 
 
-@njit(cache=True)
+@compiled
 def lay_out(
     offset: Any, time: Any, rows: Any, taken: Any, kept: Any, infra: Any, content: Any, near: Any,
     seen: Any, pairs: Any, signals: Any, sightings: Any,

@@ -7,9 +7,9 @@ An entry is 12 bytes in a hash table: the pair's hash and the time of its last s
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from streams.accounts.lay_out import see
+from streams.compiled import compiled
 from streams.segments import SegmentLog
 
 ROW = np.dtype([("pair", "<u8"), ("account", "<u8"), ("offset", "<i8"), ("time", "<i8")])
@@ -19,7 +19,7 @@ _LOAD = 0.6  # linear probing stays short below this
 _SLACK_S = 3_600  # entries are kept so much longer than they count, far beyond any lateness
 
 
-@njit(cache=True)
+@compiled
 def _rehash(keys: Any, times: Any, new_keys: Any, new_times: Any, oldest_s: int) -> int:
     mask = new_keys.size - 1
     kept = 0

@@ -7,10 +7,10 @@ An account takes 160 bytes in the columns, 128 more from its 8th exchange on for
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from streams.accounts.columns import Events
 from streams.accounts.habits import ACCEPTED, DUPLICATE, Habits
+from streams.compiled import compiled
 from streams.contracts.hashing import hash64
 from streams.errors import StateError
 
@@ -51,7 +51,7 @@ TAKEN = np.dtype(
 )  # fmt: skip
 
 
-@njit(cache=True)
+@compiled
 def _visit(usual: Any, value: Any) -> None:
     # Misra and Gries (1982), but what is new takes a visit from the least used place only, so passers-by cost no habit
     least = 0
@@ -67,7 +67,7 @@ def _visit(usual: Any, value: Any) -> None:
         usual.visits[least] -= 1
 
 
-@njit(cache=True)
+@compiled
 def _other(usual: Any, value: Any) -> bool:
     most, here = 0, 0
     for j in range(PLACES):
@@ -77,7 +77,7 @@ def _other(usual: Any, value: Any) -> bool:
     return here < min(most, USUAL_VISITS)
 
 
-@njit(cache=True)
+@compiled
 def _take(
     rows: Any, few: Any, many: Any, many_at: Any, free: Any, top: int, dirty: Any,
     at: Any, offset: Any, time: Any, events: Any, ttl_ms: int, ring: int, taken: Any,
@@ -151,7 +151,7 @@ def _take(
     return top
 
 
-@njit(cache=True)
+@compiled
 def _slot(index: Any, hashes: Any, account: Any) -> Any:
     mask = index.size - 1
     slot = np.int64((account ^ (account >> np.uint64(32))) & np.uint64(mask))
@@ -160,7 +160,7 @@ def _slot(index: Any, hashes: Any, account: Any) -> Any:
     return slot
 
 
-@njit(cache=True)
+@compiled
 def _find(
     index: Any, events: Any, text: Any, free: Any, top: int, hashes: Any, names: Any, at: Any, added: Any
 ) -> Any:  # fmt: skip
@@ -183,13 +183,13 @@ def _find(
     return n, top
 
 
-@njit(cache=True)
+@compiled
 def _index(index: Any, hashes: Any, rows: Any) -> None:
     for row in rows:
         index[_slot(index, hashes, hashes[row])] = row
 
 
-@njit(cache=True)
+@compiled
 def _lookup(index: Any, hashes: Any, account: Any) -> Any:
     return index[_slot(index, hashes, account)]
 

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.contracts import prompt_kernel as kernel
-from streams.contracts.prompt_kernel import LANGUAGES, SCORED_TOPICS
+from streams.contracts.prompt_chars import N_COUNTS
+from streams.contracts.prompt_kernel import LANGUAGES, PHRASE_MAX_WORDS, SCORED_TOPICS, phrase_key
+from streams.contracts.prompt_words import tokenize
 
 CLASSES = (
     "elicitation",
@@ -45,7 +46,7 @@ def build_lexicon(document: dict[str, Any]) -> Lexicon:
         known: set[bytes] = set()
         for phrase, weight in phrases.items():
             words = words_of(phrase)
-            if not 0 < len(words) <= kernel.PHRASE_MAX_WORDS or words.tobytes() in known:
+            if not 0 < len(words) <= PHRASE_MAX_WORDS or words.tobytes() in known:
                 raise ValueError(f"phrase {phrase!r} of {section} is empty, too long or written twice")
             known.add(words.tobytes())
             entries.append((phrase, words, CLASSES.index(section), round(weight * 1000)))
@@ -64,7 +65,7 @@ def build_lexicon(document: dict[str, Any]) -> Lexicon:
     phrase_keys = np.zeros(_table_size(len(entries)), np.uint64)
     table = np.zeros((len(phrase_keys), 3), np.int32)
     for number, (_, words, class_, weight) in enumerate(entries):
-        key = int(kernel.phrase_key(words, len(words), len(words)))
+        key = int(phrase_key(words, len(words), len(words)))
         slot = key & (len(phrase_keys) - 1)
         while phrase_keys[slot]:
             slot = (slot + 1) & (len(phrase_keys) - 1)
@@ -78,7 +79,7 @@ def words_of(phrase: str) -> NDArray[np.uint64]:
     data = phrase.removesuffix("|").encode()
     hashes = np.empty(len(data) + 2, np.uint64)
     kinds = np.empty(len(data) + 2, np.uint8)
-    count = kernel.tokenize(data, len(data), hashes, kinds, np.zeros(kernel.N_COUNTS, np.int64))
+    count = tokenize(data, len(data), hashes, kinds, np.zeros(N_COUNTS, np.int64))
     return hashes[: count + phrase.endswith("|")]
 
 

@@ -10,9 +10,11 @@ Source: Collet, the XXH3 and XXH32 specification (github.com/Cyan4973/xxHash, do
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from streams.compiled import compiled
 
 LENGTH_MAX = 240
 PADDING = bytes(16)  # a buffer ends with so many bytes that are not looked at but may be loaded
@@ -87,20 +89,20 @@ def _swap(context, x):
     return types.uint64(types.uint64), generate
 
 
-@njit(cache=True)
+@compiled
 def _avalanche(h):
     h = (h ^ (h >> np.uint64(37))) * _PRIME_MX1
     return h ^ (h >> np.uint64(32))
 
 
-@njit(cache=True)
+@compiled
 def _avalanche64(h):
     h = (h ^ (h >> np.uint64(33))) * _P64_2
     h = (h ^ (h >> np.uint64(29))) * _P64_3
     return h ^ (h >> np.uint64(32))
 
 
-@njit(cache=True)
+@compiled
 def _mix(data, at, secret_at, seed):
     return _fold(
         load64(data, at) ^ (load64(_SECRET, secret_at) + seed),
@@ -108,12 +110,12 @@ def _mix(data, at, secret_at, seed):
     )
 
 
-@njit(cache=True)
+@compiled
 def _rotate(x, bits):
     return (x << np.uint64(bits)) | (x >> np.uint64(64 - bits))
 
 
-@njit(cache=True)
+@compiled
 def _up_to_16(data, at, n, seed):
     if n > 8:
         low = load64(data, at) ^ ((load64(_SECRET, 24) ^ load64(_SECRET, 32)) + seed)
@@ -134,7 +136,7 @@ def _up_to_16(data, at, n, seed):
     return _avalanche64(seed ^ load64(_SECRET, 56) ^ load64(_SECRET, 64))
 
 
-@njit(cache=True)
+@compiled
 def xxh3(data, at, n, seed):
     """Hash data[at : at + n], n <= LENGTH_MAX; ``data`` goes on for `PADDING` bytes."""
     if n <= 16:
@@ -156,17 +158,17 @@ def xxh3(data, at, n, seed):
     return _avalanche(h + _mix(data, at + n - 16, 119, seed))
 
 
-@njit(cache=True)
+@compiled
 def _rotate32(x, bits):
     return np.uint32((x << np.uint32(bits)) | (x >> np.uint32(32 - bits)))
 
 
-@njit(cache=True)
+@compiled
 def _round32(lane, word):
     return np.uint32(_rotate32(np.uint32(lane + np.uint32(word * _P32_2)), 13) * _P32_1)
 
 
-@njit(cache=True)
+@compiled
 def xxh32(data, at, n):
     """Hash data[at : at + n] to 32 bits, seed 0; ``data`` goes on for `PADDING` bytes."""
     end = at + n
@@ -194,7 +196,7 @@ def xxh32(data, at, n):
 _M = np.uint32(0x5BD1E995)
 
 
-@njit(cache=True)
+@compiled
 def murmur2(data, at, n):
     """Hash data[at : at + n] as `streams.contracts.hashing.murmur2` does; ``data`` goes on for `PADDING` bytes."""
     h = np.uint32(np.uint32(0x9747B28C) ^ np.uint32(n))

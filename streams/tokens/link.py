@@ -1,13 +1,10 @@
-"""Compiled: what one sighting amounts to, from the nearest prompt to the links that go out.
-
-All of it lives in one file, as numba's cache looks at no other.
-"""
+"""Compiled: what one sighting amounts to, from the nearest prompt to the links that go out."""
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from streams.compiled import compiled
 from streams.contracts.packets import NEAR_HIGH, NEAR_LOW, TICK_ITEMS_BITS
 from streams.contracts.xxh3 import xxh3
 
@@ -17,14 +14,14 @@ ITEMS_MAX = 3  # links of one sighting
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # odd; 2**64 over the golden ratio (Knuth)
 
 
-@njit(cache=True)
+@compiled
 def near_slot(simhash: Any, shift: Any, slots: int) -> Any:
     """Give the slot of a half of a SimHash."""
     half = (simhash >> shift) & np.uint64(0xFFFFFFFF)
     return np.int64(((half + np.uint64(1)) * _MIX >> np.uint64(32)) & np.uint64(slots - 1))
 
 
-@njit(cache=True)
+@compiled
 def _popcount(x: Any) -> int:
     n = 0
     while x != 0:
@@ -33,7 +30,7 @@ def _popcount(x: Any) -> int:
     return n
 
 
-@njit(cache=True)
+@compiled
 def _nearest(table: Any, shift: Any, simhash: Any, account: Any, now: Any, life_s: int, distance: int, cap: int) -> Any:
     """Give founder, its SimHash, and what was stored: 0 nothing, 1 a new entry, 2 a renewed one, 3 a new one more."""
     simhashes, accounts, times = table
@@ -70,7 +67,7 @@ def _nearest(table: Any, shift: Any, simhash: Any, account: Any, now: Any, life_
     return np.uint64(0), np.uint64(0), stored
 
 
-@njit(cache=True)
+@compiled
 def match(
     table: Any, shift: Any, simhash: Any, account: Any, now: Any, life_s: int, distance: int, cap: int, founder: Any,
     founder_simhash: Any, stored: Any,
@@ -86,7 +83,7 @@ def match(
     return gained
 
 
-@njit(cache=True)
+@compiled
 def token_slot(tokens: Any, token: Any) -> Any:
     """Give the slot of a token, or the one that it would take."""
     mask = tokens.size - 1
@@ -96,7 +93,7 @@ def token_slot(tokens: Any, token: Any) -> Any:
     return slot
 
 
-@njit(cache=True)
+@compiled
 def _absorb_one(table: Any, token: Any, account: Any, time: Any, first: Any, kind: Any, life_ms: Any, caps: Any) -> Any:
     """Give code, degree, founder and its first time (of the item that makes the degree 2 only), and tokens gained."""
     tokens, founders, firsts, lasts, degrees, kinds = table
@@ -119,7 +116,7 @@ def _absorb_one(table: Any, token: Any, account: Any, time: Any, first: Any, kin
     return COUNTED if degree & (degree - 1) == 0 else 0, degree, np.uint64(0), np.int64(0), 0
 
 
-@njit(cache=True)
+@compiled
 def absorb(
     table: Any, token: Any, account: Any, time: Any, first: Any, kind: Any, life_ms: Any, caps: Any, code: Any,
     degree: Any, founder: Any, founder_first: Any,
@@ -134,7 +131,7 @@ def absorb(
     return total
 
 
-@njit(cache=True)
+@compiled
 def link(
     sightings: Any, near: Any, near_life_s: int, distance: int, cap: int, table: Any, life_ms: Any, caps: Any,
     tick_ms: int, out: Any, changed: Any, stored: Any,

@@ -18,8 +18,8 @@ Source: Charikar 2002 (SimHash); Manku, Jain, Das Sarma 2007 (tables of bit bloc
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from streams.compiled import compiled
 from streams.tokens.link import match, near_slot
 
 _START_SLOTS = 1 << 12
@@ -28,7 +28,7 @@ _LOAD = 0.7
 ROW = np.dtype([("simhash", "<u8"), ("account", "<u8"), ("time", "<i8"), ("half", "u1")])
 
 
-@njit(cache=True)
+@compiled
 def _rehash(old: Any, new: Any, shift: Any, oldest_s: int) -> int:
     mask = new[0].size - 1
     kept = 0

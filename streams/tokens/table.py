@@ -6,8 +6,8 @@ Packed arrays in a hash table, about 33 bytes a slot; most tokens are never shar
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from streams.compiled import compiled
 from streams.tokens.link import absorb, token_slot
 
 _START_SLOTS = 1 << 12
@@ -18,7 +18,7 @@ ROW = np.dtype(
 )
 
 
-@njit(cache=True)
+@compiled
 def _find_all(tokens: Any, wanted: Any) -> Any:
     slots = np.empty(wanted.size, np.int64)
     for i in range(wanted.size):
@@ -26,7 +26,7 @@ def _find_all(tokens: Any, wanted: Any) -> Any:
     return slots
 
 
-@njit(cache=True)
+@compiled
 def _rehash(old: Any, new: Any, now_ms: int, life_ms: Any) -> int:
     kept = 0
     for i in range(old[0].size):

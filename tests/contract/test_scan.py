@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from test_request_schema import FULL, near_valid
 
 from streams.accounts.columns import Reader
-from streams.accounts.scan import EVENT, ODD, SCHEMA, TOPICS, scan
+from streams.accounts.fields import SCHEMA
+from streams.accounts.scan import EVENT, ODD, TOPICS, scan
 from streams.contracts.request import RequestEvent, decode_request
 from streams.contracts.xxh3 import PADDING
 from streams.simulator.generate import Simulation

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streams.contracts.fingerprint import EDGE_BYTES, LANGUAGES, TOPICS, Fingerprint, edges, fingerprint
 from streams.contracts.lexicon import build_lexicon, load_lexicon
-from streams.contracts.prompt_kernel import SPAN_MAX_BYTES
+from streams.contracts.prompt_words import SPAN_MAX_BYTES
 from streams.contracts.request import RequestEvent, decode_request, encode_request
 
 PLAIN = [
