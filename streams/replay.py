@@ -13,6 +13,7 @@ from typing import IO, Any
 import msgspec
 import zstandard
 
+from streams.campaigns.carried import seal_reference, unseal_reference
 from streams.config import Settings
 from streams.contracts.hashing import partition_of
 from streams.errors import InputError
@@ -111,13 +112,17 @@ class Summary(msgspec.Struct):
     events_per_second: float = 0.0
     peak_memory_bytes: int = 0
     outcomes: dict[str, int] = {}
+    reference: dict[str, int] = {}  # accounts learned by plan, in the reference that scored at the end
 
 
 class Replay:
     """Feed lines to a pipeline as the workers would get them: murmur2(account_id) modulo the configured partitions."""
 
-    def __init__(self, settings: Settings, on_record: Callable[[Record], None]) -> None:
+    def __init__(self, settings: Settings, on_record: Callable[[Record], None], reference: bytes | None = None) -> None:
+        """``reference`` is what `reference` of an earlier replay gave."""
         self.pipeline = Pipeline(settings)
+        if reference is not None:
+            self.pipeline.campaigns.begin_with(unseal_reference(reference))
         self.lines = 0
         self._partitions = settings.kafka.request_partitions
         self._on_record = on_record
@@ -168,19 +173,27 @@ class Replay:
         for record in self.pipeline.end():
             self._on_record(record)
 
+    def reference(self) -> bytes:
+        """Return what was learned of the benign, for another run to begin with."""
+        state = self.pipeline.campaigns.state
+        return seal_reference(state.reference, len(state.groups_seen))
+
 
 def replay(
     inputs: list[str],
     settings: Settings,
     on_record: Callable[[Record], None],
     on_progress: Callable[[str, int, int | None, "Replay"], None] | None = None,
+    reference: bytes | None = None,
+    on_end: Callable[["Replay"], None] | None = None,
 ) -> Summary:
     """Replay files in order; ``on_record`` gets every alert and dead letter, in order.
 
-    ``on_progress(path, bytes read, size, replay)`` is called now and then.
+    ``on_progress(path, bytes read, size, replay)`` is called now and then, ``on_end(replay)`` when all is done.
+    ``reference`` is one to begin with.
     """
     started = time.perf_counter()
-    host = Replay(settings, on_record)
+    host = Replay(settings, on_record, reference)
     alerts = 0
 
     def count(record: Record) -> None:
@@ -201,6 +214,8 @@ def replay(
             except (OSError, EOFError, zstandard.ZstdError) as error:
                 raise InputError(f"{path} cannot be read to its end: {error}") from None
     host.end()
+    if on_end is not None:
+        on_end(host)
     seconds = time.perf_counter() - started
     pipeline = host.pipeline
     outcomes: dict[str, int] = {}
@@ -222,4 +237,5 @@ def replay(
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         * (1 if sys.platform == "darwin" else 1024),
         outcomes=dict(sorted(outcomes.items())),
+        reference=pipeline.campaigns.state.reference.sizes(),
     )

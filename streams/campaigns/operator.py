@@ -4,15 +4,16 @@ Packets come in (`intake`), every tick is acted on (`singles`, `groups`), marks 
 clock (`pools`, `upkeep`), and what is decided leaves as revisions of cases (`publish`). All of it works on one state.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from streams.campaigns.groups import look
 from streams.campaigns.intake import Tick, columns_of, take_in, ticks_of
 from streams.campaigns.pools import look_behind_proxies, look_for_relays
+from streams.campaigns.reference import CLEAN_MS, Reference
 from streams.campaigns.singles import watch
 from streams.campaigns.snapshot import Snapshot
 from streams.campaigns.state import HOUR_MS, CampaignsState
-from streams.campaigns.upkeep import CLEAN_MS, close_quiet, hourly
+from streams.campaigns.upkeep import close_quiet, hourly
 from streams.config import Settings
 from streams.contracts.packets import NO_TIME, Signals, decode_evidence
 from streams.operator import Batch, Checkpoint, Record
@@ -39,6 +40,15 @@ class CampaignsOperator:
         self.active = NO_TIME  # end of the last tick that held anything
         self.marked = NO_TIME  # last mark that was acted on
         self._snapshot = Snapshot(self)
+        self._on_restore: Callable[[bool], None] = lambda any_state: None
+
+    def begin_with(self, reference: Reference, told: Callable[[bool], None] = lambda ignored: None) -> None:
+        """Begin with this reference, before any input; `restore` replaces it if there is state.
+
+        ``told(ignored)`` is called by `restore`, and says whether there was.
+        """
+        self.state.reference = reference
+        self._on_restore = told
 
     @property
     def finished(self) -> bool:
@@ -115,7 +125,9 @@ class CampaignsOperator:
 
     def restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
         """Load the state and the position."""
-        return self._snapshot.restore(records)
+        offset = self._snapshot.restore(records)
+        self._on_restore(offset is not None)
+        return offset
 
     def gauges(self) -> dict[tuple[str, ...], float]:
         """What is held, and the health of the reference."""

@@ -3,6 +3,9 @@
 An account enters after a clean period, flagged traffic never. Two generations: the *challenger* learns, the *champion*
 scores; once a day the challenger becomes champion, which is counted (`reference_swaps`), so that a campaign that runs
 from the first minute has to stay unnoticed for a whole generation before it could teach anything.
+
+A stage without state may begin with a reference that a replay of history left (`carried.py`): it is the champion of
+the first day, and what takes its place was learned live.
 """
 
 import math
@@ -18,6 +21,7 @@ from streams.models import MODELS, make_half_space_trees
 # Before anything is learned: one benign group in 25 is about reasoning, one in 50 about grading. Homework, tutoring
 # and evaluation groups were counted in simulated traffic of five seeds; a site's own counts take over as they come in.
 PRIOR = {"elicit": (2.0, 48.0), "grading": (1.0, 49.0)}
+CLEAN_MS = 6 * 3_600_000  # an account enters the reference after so long without suspicion
 GENERATION_MS = 86_400_000
 WINDOWS_PER_HOUR = 500  # account windows learned an hour at most: 18 us each
 SCORES_MIN = 64  # benign scores before the forest has a say
@@ -90,8 +94,12 @@ class Generation:
         generation = cls()
         try:
             for plan, learned, forest, mean, variance in state:
+                if not isinstance(learned, int) or plan not in range(len(PLANS)):
+                    raise ValueError(f"it has no plan {plan!r}")
                 generation.learned[plan] = learned
                 generation.forests[plan] = MODELS["half_space_trees"].load(forest)
+                if generation.forests[plan].limits != LIMITS:
+                    raise ValueError(f"the forest of plan {PLANS[plan]} sees other features")
                 generation.means[plan] = MODELS["mean"].load(mean)
                 generation.variances[plan] = MODELS["var"].load(variance)
         except (TypeError, ValueError) as error:
@@ -106,6 +114,7 @@ class Reference:
         self.champion, self.challenger = Generation(), Generation()
         self.rates = {name: proba.Beta(int(prior[0]), int(prior[1]), seed=1) for name, prior in PRIOR.items()}
         self.since = 0  # event time at which the challenger began, ms
+        self.groups_a_day = 0  # candidate groups on the last day of the history that the champion came from
         self.swaps = 0
         self.learned = self.skipped = 0
         self.changed = False
@@ -132,31 +141,47 @@ class Reference:
         self.changed = True
 
     def turn(self, now: int) -> bool:
-        """Make the challenger champion once a generation is over; tell whether it was."""
+        """Make the challenger champion once a generation is over; tell whether it was done."""
         if self.since == 0:
             self.since = now
         if now - self.since < GENERATION_MS:
             return False
         self.champion, self.challenger, self.since = self.challenger, Generation(), now
+        self.groups_a_day = 0
         self.swaps += 1
         self.changed = True
         return True
 
     def oddness(self, row: Any, now: int) -> float | None:
-        """How odd an account is for its plan, in standard deviations; the first day the challenger stands in."""
+        """How odd an account is for its plan, in standard deviations; the first day the challenger stands in.
+
+        A reference that was carried here has nothing to say of whoever was first seen less than `CLEAN_MS` ago: where
+        nobody was seen before, that is everybody (measured: benign groups would seem 0.5 nats odd, at most 1.5).
+        """
+        if self.carried and now - int(row["first"]) < CLEAN_MS:
+            return None
         features = window(row, now)
         found = self.champion.oddness(int(row["plan"]), features)
         return found if found is not None or self.swaps else self.challenger.oddness(int(row["plan"]), features)
 
+    @property
+    def carried(self) -> bool:
+        """The champion came from a file."""
+        return not self.swaps and bool(self.champion.forests)
+
+    @property
+    def scoring(self) -> Generation:
+        """The generation that scores: the champion, if there is one."""
+        return self.champion if self.swaps or self.carried else self.challenger
+
     def sizes(self) -> dict[str, int]:
         """Accounts learned by plan, in the reference that scores."""
-        generation = self.champion if self.swaps else self.challenger
-        return {PLANS[plan]: n for plan, n in generation.learned.items()}
+        return {PLANS[plan]: n for plan, n in self.scoring.learned.items()}
 
     def dump(self) -> list[Any]:
         """Plain numbers."""
         return [
-            self.since, self.swaps, self.learned, self.skipped,
+            self.since, self.swaps, self.learned, self.skipped, self.groups_a_day,
             [list(MODELS["beta"].dump(self.rates[name])) for name in PRIOR],
             self.champion.dump(), self.challenger.dump(),
         ]  # fmt: skip
@@ -166,7 +191,10 @@ class Reference:
         """Rebuild from `dump`; raise `StateError` for anything else."""
         reference = cls()
         try:
-            reference.since, reference.swaps, reference.learned, reference.skipped, rates, champion, challenger = state
+            reference.since, reference.swaps, reference.learned, reference.skipped, reference.groups_a_day, *rest = (
+                state
+            )
+            rates, champion, challenger = rest
             reference.rates = {name: MODELS["beta"].load(rate) for name, rate in zip(PRIOR, rates, strict=True)}
         except (TypeError, ValueError) as error:
             raise StateError(f"the reference in the state is malformed: {error}") from None

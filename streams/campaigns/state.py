@@ -68,4 +68,5 @@ class CampaignsState:
     @property
     def limit(self) -> float:
         """Evidence at which a case opens now, in nats."""
-        return threshold(len(self.groups_seen), self.settings.campaigns.false_cases_per_day)
+        groups = max(len(self.groups_seen), self.reference.groups_a_day)
+        return threshold(groups, self.settings.campaigns.false_cases_per_day)

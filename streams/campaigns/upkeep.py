@@ -4,14 +4,13 @@ import numpy as np
 
 from streams.campaigns.groups import WARM_SHARE, weigh
 from streams.campaigns.publish import close
-from streams.campaigns.reference import WINDOWS_PER_HOUR
+from streams.campaigns.reference import CLEAN_MS, WINDOWS_PER_HOUR
 from streams.campaigns.singles import forget_watches, look_for_scrapers
 from streams.campaigns.splits import split
 from streams.campaigns.state import HOUR_MS, CampaignsState
 from streams.operator import Record
 
-CLEAN_MS = 6 * HOUR_MS  # an account enters the reference after so long without suspicion
-GROUP_CLEAN_MS = 24 * HOUR_MS
+GROUP_CLEAN_MS = 24 * HOUR_MS  # and a group after so long
 
 
 def close_quiet(state: CampaignsState, now: int) -> list[Record]:

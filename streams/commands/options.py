@@ -20,6 +20,13 @@ CONFIG = click.option(
     help="Settings file (default: the one STILLWATCH_CONFIG names, or none).",
 )
 BOOTSTRAP = click.option("--bootstrap", metavar="HOST:PORT", help="Brokers to ask first (kafka.bootstrap).")
+REFERENCE = click.option(
+    "--reference",
+    "reference_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Begin with what `stillwatch replay --state FILE` has learned of the benign.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from streams.commands.options import CONFIG, JSON, echo_json
+from streams.commands.options import CONFIG, JSON, REFERENCE, echo_json
 from streams.errors import InputError
 from streams.settings import load
 
@@ -23,10 +23,24 @@ _PROGRESS_S = 0.5
 @click.option(
     "--dead-letters", "dead_path", metavar="OUT", help="Write records that cannot be used here, with the reason."
 )
+@click.option(
+    "--state",
+    "state_path",
+    metavar="OUT",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what was learned of the benign here, for --reference of another replay or a worker.",
+)
+@REFERENCE
 @CONFIG
 @JSON
 def replay(
-    inputs: tuple[str, ...], alerts_path: str | None, dead_path: str | None, config_path: Path | None, as_json: bool
+    inputs: tuple[str, ...],
+    alerts_path: str | None,
+    dead_path: str | None,
+    state_path: Path | None,
+    reference_path: Path | None,
+    config_path: Path | None,
+    as_json: bool,
 ) -> None:
     """Run the detector over INPUT files (.jsonl, .jsonl.gz, .jsonl.zst, or - for standard input).
 
@@ -34,11 +48,19 @@ def replay(
     configured number of partitions as Kafka's default partitioner would. Read the result with `stillwatch alerts show
     --file OUT`.
 
+    A replay of history can leave a warm reference (--state): forests of what clean accounts of each plan are like, how
+    often benign groups have a purpose, and how many groups a day has. A worker or a replay that begins with it
+    (--reference) scores against it for its first day, and against what it has learned itself from then on. Accounts
+    enter after six clean hours, so history should be at least a day long.
+
     \b
     stillwatch simulate --out traffic.jsonl.zst
     stillwatch replay traffic.jsonl.zst --alerts alerts.jsonl
+    stillwatch replay history.jsonl.zst --state reference
+    stillwatch replay traffic.jsonl.zst --alerts alerts.jsonl --reference reference
     """
     settings = load(config_path).settings
+    from streams.campaigns.carried import read_reference, write_reference
     from streams.operator import ALERTS, DEAD_LETTERS, Record
     from streams.replay import replay as run
 
@@ -55,7 +77,12 @@ def replay(
             if (out := outputs.get(record.role)) is not None:
                 out.write(record.value + b"\n")
 
-        summary = run(list(inputs), settings, write, _progress(stack, as_json))
+        def keep(host: Any) -> None:
+            if state_path is not None:
+                write_reference(state_path, host.reference())
+
+        reference = read_reference(reference_path) if reference_path else None
+        summary = run(list(inputs), settings, write, _progress(stack, as_json), reference, keep)
     if as_json:
         echo_json(summary)
         return
@@ -66,6 +93,9 @@ def replay(
         f"{summary.late} late\n{summary.seconds:.1f} s, {summary.events_per_second:,.0f} events/s, "
         f"{summary.peak_memory_bytes / 1e6:,.0f} MB at most"
     )
+    if state_path is not None:
+        learned = ", ".join(f"{plan} {n:,}" for plan, n in sorted(summary.reference.items()))
+        click.echo(f"reference in {state_path}: windows of clean accounts by plan: {learned or 'none'}")
 
 
 def _progress(stack: ExitStack, quiet: bool) -> Any:

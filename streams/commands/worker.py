@@ -4,12 +4,13 @@ import importlib
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from streams.commands.options import with_settings
+from streams.commands.options import REFERENCE, with_settings
 from streams.config import Settings
 from streams.errors import InputError
 from streams.runtime.topics import STAGES, state_topic
@@ -35,6 +36,7 @@ def _stages(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...
 @click.option("--drain", is_flag=True, help="Work through what the requests topic holds now, then end.")
 @click.option("--instance", help="A name for this worker, kept over restarts: a restart then takes 2 s instead of 10.")
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Port of metrics and probes; 0 takes a free one.")
+@REFERENCE
 @click.option("--operators", default=OPERATORS, hidden=True, help="For tests.")
 def worker(
     settings: Settings,
@@ -42,6 +44,7 @@ def worker(
     drain: bool,
     instance: str | None,
     metrics_port: int | None,
+    reference_path: Path | None,
     operators: str,
 ) -> None:
     """Read requests from Kafka and write alerts.
@@ -50,6 +53,9 @@ def worker(
     kept in Kafka, and a worker that was killed goes on from its last checkpoint. SIGTERM and Ctrl-C end it in order,
     within 10 s. Exit 0: ended as asked; 1: its work is in doubt, start it again; 2 to 4: settings, Kafka or topics,
     state need a hand; 6: it was stuck.
+
+    A --reference is for the first start; give it to every worker that may run the campaigns. Once there is state it is
+    ignored, and the log says so.
     """
     from streams.runtime.health import HealthServer
     from streams.runtime.logs import configure
@@ -59,6 +65,10 @@ def worker(
         settings = msgspec.structs.replace(settings, health=msgspec.structs.replace(settings.health, port=metrics_port))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # nothing to lose yet; the worker takes it over
     make_operator = _factory(operators)
+    if reference_path is not None:
+        from streams.runtime.warm import warm
+
+        make_operator = warm(make_operator, reference_path)
     configure()
     job = Worker(settings, stages, make_operator, instance, drain)
     with HealthServer(job.stats, settings.health) as health:
