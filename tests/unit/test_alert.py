@@ -4,24 +4,12 @@ import math
 
 import msgspec
 import pytest
+from support import an_alert
 
-from streams.contracts.alert import Accounts, AlertEvent, Evidence, Exchanges, decode_alert, encode_alert
+from streams.contracts.alert import Evidence, decode_alert, encode_alert
 from streams.errors import InputError
 
-ALERT = AlertEvent(
-    alert_id="c-1",
-    revision=1,
-    status="open",
-    kind="cluster",
-    subject_id="k-1",
-    category="distillation",
-    severity="high",
-    score=0.75,
-    detected_at=1_767_225_600_000,
-    first_seen=1_767_225_000_000,
-    last_seen=1_767_225_599_000,
-    accounts=Accounts(1, ("a-1",)),
-    exchanges=Exchanges(3, 4),
+ALERT = an_alert(
     evidence=(Evidence("template reuse", 1.25, value={"b": 1, "a": 2}),),
     techniques=("AML.T0024.002",),
     detector={"version": "1", "digest": "ab"},

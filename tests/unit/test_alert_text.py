@@ -5,9 +5,9 @@ import re
 from itertools import combinations
 from pathlib import Path
 
-import msgspec
 import pytest
 from click.testing import CliRunner
+from support import an_alert
 
 from streams import campaigns
 from streams.cli import main
@@ -19,32 +19,26 @@ from streams.contracts.indicators import INDICATORS, TECHNIQUES
 
 def revision(alert_id: str = "0a1b2c", number: int = 1, **fields: object) -> AlertEvent:
     """Make a revision with three reasons on two axes."""
-    start = AlertEvent(
-        alert_id=alert_id,
-        revision=number,
-        status="open",
-        kind="cluster",
-        subject_id="cluster-7",
-        category="distillation",
-        severity="high",
-        score=0.9,
-        evidence_total=11.25,
-        threshold=8.0,
-        detected_at=1_767_225_660_000,
-        first_seen=1_767_225_600_000,
-        last_seen=1_767_225_650_000,
-        accounts=Accounts(2, ("ann", "bob")),
-        pools=(Pool("pool-1", 2),),
-        exchanges=Exchanges(412, 1_500, 90_000),
-        evidence=(
+    start = {
+        "subject_id": "cluster-7",
+        "score": 0.9,
+        "evidence_total": 11.25,
+        "threshold": 8.0,
+        "detected_at": 1_767_225_660_000,
+        "first_seen": 1_767_225_600_000,
+        "last_seen": 1_767_225_650_000,
+        "accounts": Accounts(2, ("ann", "bob")),
+        "pools": (Pool("pool-1", 2),),
+        "exchanges": Exchanges(412, 1_500, 90_000),
+        "evidence": (
             Evidence("I4", 2.5),
             Evidence("I1", 10.0, value=0.75, baseline=0.01, detail="one template, many contents"),
             Evidence("benign.course", -1.25),
         ),
-        techniques=("AML.T0024.002",),
-        detector={"version": "1"},
-    )
-    return msgspec.structs.replace(start, **fields)
+        "techniques": ("AML.T0024.002",),
+        "detector": {"version": "1"},
+    }
+    return an_alert(alert_id, number, **({"status": "open"} | start | fields))
 
 
 def written(path: Path, *alerts: AlertEvent) -> str:

@@ -5,27 +5,11 @@ from importlib.resources import files
 
 import msgspec
 import pytest
+from support import an_alert
 
-from streams.contracts.alert import Accounts, AlertEvent, Exchanges
 from streams.contracts.cloudevents import DATA_SCHEMA, alert_headers, rfc3339
 
-ALERT = AlertEvent(
-    alert_id="c-1",
-    revision=3,
-    status="closed",
-    kind="cluster",
-    subject_id="k-1",
-    category="distillation",
-    severity="critical",
-    score=0.75,
-    detected_at=1_767_225_600_042,
-    first_seen=1,
-    last_seen=2,
-    accounts=Accounts(1, ("a-1",)),
-    exchanges=Exchanges(3, 4),
-    evidence=(),
-    techniques=(),
-)
+ALERT = an_alert(revision=3, status="closed", severity="critical", detected_at=1_767_225_600_042)
 
 
 def test_headers_of_a_revision() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import confluent_kafka
 import msgspec
 import pytest
+from support import an_alert
 
 from streams.cli import COMMANDS, main
-from streams.contracts.alert import Accounts, AlertEvent, Exchanges, encode_alert
+from streams.contracts.alert import Accounts, encode_alert
 from streams.contracts.cloudevents import alert_headers
 from streams.contracts.fold import fold_all
 from streams.doc_tables import TABLES
@@ -102,23 +103,7 @@ class Message(msgspec.Struct):
 def test_the_consumer_of_the_readme_folds(monkeypatch, capsys):
     """The README's consumer, run as it stands over revisions with repeats, ends with the cases that `fold` gives."""
     alerts = [
-        AlertEvent(
-            alert_id=case,
-            revision=revision,
-            status="open" if revision == 1 else "updated",
-            kind="cluster",
-            subject_id="k",
-            category="distillation",
-            severity="high",
-            score=0.9,
-            detected_at=revision,
-            first_seen=1,
-            last_seen=2,
-            accounts=Accounts(1, added, removed),
-            exchanges=Exchanges(3, 4),
-            evidence=(),
-            techniques=(),
-        )
+        an_alert(case, revision, detected_at=revision, accounts=Accounts(1, added, removed))
         for case, revision, added, removed in (
             ("c1", 1, ("a", "b"), ()),
             ("c2", 1, ("x",), ()),

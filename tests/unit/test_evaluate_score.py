@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from streams.contracts.alert import Accounts, AlertEvent, Evidence, Exchanges
+from support import an_alert
+
+from streams.contracts.alert import Accounts, AlertEvent
 from streams.evaluate.score import Scorer
 from streams.simulator.truth import CampaignTruth, KindTruth, Truth
 
@@ -38,26 +40,8 @@ def alert(
     alert_id: str, added: str, revision: int = 1, removed: str = "", at_ms: int = 3_000, **fields: Any
 ) -> AlertEvent:
     """One revision that names the accounts in ``added``, divided by blanks."""
-    return AlertEvent(
-        **{
-            "alert_id": alert_id,
-            "revision": revision,
-            "status": "open" if revision == 1 else "updated",
-            "kind": "cluster",
-            "subject_id": "x",
-            "category": "distillation",
-            "severity": "high",
-            "score": 0.9,
-            "detected_at": at_ms,
-            "first_seen": 0,
-            "last_seen": at_ms,
-            "accounts": Accounts(len(added.split()), tuple(added.split()), tuple(removed.split())),
-            "exchanges": Exchanges(1, 1),
-            "evidence": (Evidence("I1", 1.0),),
-            "techniques": (),
-            **fields,
-        }
-    )
+    accounts = Accounts(len(added.split()), tuple(added.split()), tuple(removed.split()))
+    return an_alert(alert_id, revision, **({"detected_at": at_ms, "accounts": accounts} | fields))
 
 
 def test_campaign_is_caught_by_a_cluster_of_its_category():

@@ -5,31 +5,16 @@ import random
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import an_alert
 
-from streams.contracts.alert import Accounts, AlertEvent, Exchanges
+from streams.contracts.alert import Accounts, AlertEvent
 from streams.contracts.fold import fold, fold_all
 
 ACCOUNTS = st.lists(st.sampled_from("abcdef"), max_size=4, unique=True).map(tuple)
 
 
 def revision(alert_id: str, number: int, added: tuple[str, ...], removed: tuple[str, ...]) -> AlertEvent:
-    return AlertEvent(
-        alert_id=alert_id,
-        revision=number,
-        status="updated" if number > 1 else "open",
-        kind="cluster",
-        subject_id="k-1",
-        category="distillation",
-        severity="high",
-        score=0.5,
-        detected_at=number,
-        first_seen=0,
-        last_seen=number,
-        accounts=Accounts(0, added, removed),
-        exchanges=Exchanges(0, 0),
-        evidence=(),
-        techniques=(),
-    )
+    return an_alert(alert_id, number, detected_at=number, accounts=Accounts(0, added, removed))
 
 
 @settings(max_examples=200, deadline=None)
