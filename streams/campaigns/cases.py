@@ -62,6 +62,8 @@ class Case(Struct):
     opening: list[int] = []  # whom it named when it opened, as far as still held
     leaked: int = 0  # exchanges before the alert of those who were named and are held no more
     evidence: list[Evidence] = []  # as last published
+    moves: dict[int, tuple[int, int]] = {}  # members that took up a model: when, and its hash
+    pivot: Evidence | None = None  # once enough of them did
     evidence_total: float = 0.0
 
     @property
@@ -131,6 +133,7 @@ class Cases:
                 case.leaked += self._before(case, left)
                 for row in left:
                     del case.named[row]
+                    case.moves.pop(row, None)
                 case.opening = [row for row in case.opening if row not in gone]
                 self.dirty[case.alert_id] = None
 
@@ -163,7 +166,8 @@ class Cases:
         if rows:
             case.first_seen = min(case.first_seen, int(self._table.rows["first"][rows].min()))
         case.last_seen = max(case.last_seen, last_seen or 0)
-        case.evidence = evidence or case.evidence
+        if evidence:
+            case.evidence = [*evidence, case.pivot] if case.pivot is not None else evidence
         case.evidence_total = total(case.evidence)
         before, all_, output = self._exchanges(case)
         case.severity = severity(case, before)

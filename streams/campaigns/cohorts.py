@@ -33,6 +33,7 @@ SAMPLE = 512  # accounts of a main topic that are compared with each other, anot
 SEED_MIN = 4  # accounts alike in a sample from which a cohort is grown
 SEEDS_MAX = 24  # of a sample
 POOL_MIN = 3  # accounts that infrastructure joins
+POOL_PART = 0.25  # of the largest pool's size
 JOINED_SHARE = 0.4
 ALIKE = 2.5  # deviations; measured on dealt-out sets: 95 % of pairs are below
 EVEN, ODD = 1.5, 2.5  # chi-square of hours by degree of freedom: of most accounts of a router, of hardly any
@@ -111,7 +112,7 @@ def cohorts(table: AccountTable, shared: SharedTokens, covered: set[int], now: i
             inside, near = found
             free[inside] = False
             group = group_of(table, shared, at[inside].tolist(), now)
-            pooled = [row for _, rows in group.pools if len(rows) >= POOL_MIN for row in rows]
+            pooled = _pooled(group)
             # an account of few prompts is like many others, so the better known half tells
             known = group.rows["prompts"] >= np.median(group.rows["prompts"])
             joined = float(np.isin(group.at[known], pooled).mean())
@@ -203,6 +204,22 @@ def _dealt_to(group: Group) -> Any:
     return (hours <= ODD) & (np.abs(group.exchanges - usual) <= 3.5 * math.sqrt(usual) + 2)
 
 
+def _pooled(group: Group) -> list[int]:
+    """Rows of strangers that infrastructure joins; a firm, a campus or a household that asks the same is left out."""
+    pools = [
+        inside
+        for _, inside in group.pools
+        if len(inside) >= POOL_MIN and _strangers(group.take(np.isin(group.at, inside)))
+    ]
+    most = max(map(len, pools), default=0)
+    return [row for inside in pools if len(inside) >= POOL_PART * most for row in inside]
+
+
+def _strangers(group: Group) -> float:
+    """0..1: how far neither an employer nor a campus explains that people of one subject come together."""
+    return (1.0 - ramp(_largest(group), 0.3, 0.7)) * (1.0 - ramp(one_network(group), 0.3, 0.6))
+
+
 def _largest(group: Group) -> float:
     """Share of the accounts that belong to one owner."""
     return group.owners().most_common(1)[0][1] / len(group)
@@ -220,8 +237,6 @@ def weigh(cohort: Cohort, reference: Reference, now: int) -> list[Evidence]:
     dealt = 5.0 * min(even_load, even_hours) * ramp(n, 6, 24)
     deviation = float(np.log(group.exchanges).std())
     split = 2.0 * ramp(0.9 - deviation, 0, 0.6) * ramp(volume, 5, 10)
-    # an employer and a campus bring people of one subject together too
-    strangers = (1.0 - ramp(_largest(group), 0.3, 0.7)) * (1.0 - ramp(one_network(group), 0.3, 0.6))
     items = [
         evidence("I3", (3.0 + 1.5 * ramp(math.log(n), 2.5, 3.7)) * ramp(apart, 0.5, 0.9), round(apart, 4), 0.5,
                  f"{n} accounts whose prompts could all be one's; {apart:.0%} of what is near"),
@@ -229,7 +244,7 @@ def weigh(cohort: Cohort, reference: Reference, now: int) -> list[Evidence]:
                  f"load over accounts: log deviation {deviation:.2f}, index of dispersion {load:.1f} (1: dealt out)"),
         evidence("I10", dealt - 2.0 * ramp(hours, 6, 12), round(hours, 4), 5.0,
                  f"hours of the day over accounts: chi-square by degree of freedom {hours:.1f} (1: dealt out)"),
-        evidence("I12", 9.0 * ramp(joined, 0.3, 0.65) * strangers, round(joined, 4), 0.15,
+        evidence("I12", 9.0 * ramp(joined, 0.3, 0.65) * _strangers(group), round(joined, 4), 0.15,
                  f"{joined:.0%} of those with one subject share a pool of networks, cards and devices"),
         *(item for item in weigh_apart(group, reference, now) if item.indicator != "I12"),
     ]  # fmt: skip

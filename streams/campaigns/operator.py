@@ -6,9 +6,10 @@ clock (`pools`, `upkeep`), and what is decided leaves as revisions of cases (`pu
 
 from collections.abc import Callable, Iterable
 
+from streams.campaigns import pivots
 from streams.campaigns.groups import look
 from streams.campaigns.intake import Tick, columns_of, take_in, ticks_of
-from streams.campaigns.pools import look_behind_proxies, look_for_relays
+from streams.campaigns.pools import look_behind_proxies, look_for_relays, look_for_searches
 from streams.campaigns.reference import CLEAN_MS, Reference
 from streams.campaigns.singles import watch
 from streams.campaigns.snapshot import Snapshot
@@ -96,6 +97,7 @@ class CampaignsOperator:
         self.state.count("ticks")
         touched, rows = take_in(self.state, tick)
         out = watch(self.state, tick.end, tick.signals, rows) if tick.signals.size else []
+        pivots.note(self.state, tick.signals, rows)
         return out + look(self.state, touched, tick.end)
 
     def _marks(self, until: int) -> list[Record]:
@@ -111,6 +113,8 @@ class CampaignsOperator:
             if mark > self.active + IDLE_MARKS_MS:
                 break
             out += look_for_relays(self.state, mark)
+            out += look_for_searches(self.state, mark)
+            out += pivots.tell(self.state, mark)
             if mark % POOLS_MS == 0:
                 out += look_behind_proxies(self.state, mark)
                 out += close_quiet(self.state, mark)
@@ -145,7 +149,8 @@ class CampaignsOperator:
         }
         for segment, size in state.reference.sizes().items():
             values["reference_size", segment] = size
-            values["reference_age_ms", segment] = max(0, self.ticks.done - state.reference.since)
+        for segment, age_ms in state.reference.ages_ms(self.ticks.done).items():
+            values["reference_age_ms", segment] = age_ms
         rows = state.table.used
         if rows.size and self.ticks.done != NO_TIME:
             young = rows["first"] > self.ticks.done - CLEAN_MS

@@ -1,6 +1,6 @@
-"""Deciding about pools: resellers, and hydras behind proxies."""
+"""Deciding about pools: resellers, searches for techniques, hydras behind proxies, and cohorts."""
 
-from streams.campaigns import cohorts, proxies, relays
+from streams.campaigns import cohorts, proxies, relays, searches
 from streams.campaigns.cases import CLOSE_MARGIN, Case
 from streams.campaigns.evidence import total, weigh
 from streams.campaigns.group import Group
@@ -20,6 +20,15 @@ def look_for_relays(state: CampaignsState, now: int) -> list[Record]:
         (founder, group, relays.weigh(group, now)) for founder, group in relays.pools(state.table, state.shared, now)
     ]
     return _settle(state, "reseller", found, now)
+
+
+def look_for_searches(state: CampaignsState, now: int) -> list[Record]:
+    """Weigh pools that may search for a way past the guards."""
+    found = [
+        (founder, group, searches.weigh(group, state.reference, now))
+        for founder, group in searches.pools(state.table, state.shared, now)
+    ]
+    return _settle(state, "technique_search", found, now)
 
 
 def look_behind_proxies(state: CampaignsState, now: int) -> list[Record]:

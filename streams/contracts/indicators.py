@@ -17,6 +17,7 @@ INDICATORS: dict[str, tuple[str, str]] = {
     "I12": ("identity", "shared networks that few others use"),
     "I14": ("coordination", "arrival of new accounts"),
     "I15": ("identity", "one pool for several customers or countries"),
+    "I16": ("coordination", "accounts that take up one model together"),
     "I18": ("volume", "round-the-clock use"),
     "I19": ("identity", "new accounts, or a sudden change of use"),
     "I20": ("identity", "one credential from many networks"),

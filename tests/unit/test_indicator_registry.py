@@ -41,7 +41,9 @@ def test_tests_exist():
     covered = {
         "test_indicator_of_a_group_or_account": {indicator for _, indicator, *_ in CASES},
         "test_indicator_of_a_stolen_key": set(re.findall(r'"(I\d+)"', stolen)),
+        "test_a_twentieth_of_the_accounts": {"I16"},
     }
+    source += (Path(__file__).parent / "test_campaigns_pivots.py").read_text()
     for indicator, *_, tests in READ:
         for name in re.findall(r"`(\w+)`", tests):
             assert f"def {name}(" in source
