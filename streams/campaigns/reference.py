@@ -1,14 +1,17 @@
 """The benign reference: what ordinary groups and accounts are like, learned only from what stayed clean.
 
-An account enters after a clean period, flagged traffic never. Two generations: the *challenger* learns, the *champion*
-scores; once a day the challenger becomes champion, which is counted (`reference_swaps`), so that a campaign that runs
-from the first minute has to stay unnoticed for a whole generation before it could teach anything.
+An account enters after a clean period, flagged traffic never, and no cluster (accounts of one owner, of one family, that
+share a token, or whose prompts are after the same) is more than an eighth of what a forest is made of. Two generations:
+the *challenger* learns, the *champion* scores; once a day the challenger becomes champion, which is counted
+(`reference_swaps`), so that a campaign that runs from the first minute has to stay unnoticed for a whole generation
+before it could teach anything.
 
 A stage without state may begin with a reference that a replay of history left (`carried.py`): it is the champion of
 the first day, and what takes its place was learned live.
 """
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,9 @@ PRIOR = {"elicit": (2.0, 48.0), "grading": (1.0, 49.0)}
 CLEAN_MS = 6 * 3_600_000  # an account enters the reference after so long without suspicion
 GENERATION_MS = 86_400_000
 WINDOWS_PER_HOUR = 500  # account windows learned an hour at most: 18 us each
+WINDOW = 64  # account windows that a forest is made of: it scores against the last so many
+CLUSTER_MOST = 8  # of these from one cluster: a campaign that is half of a segment would else be half of them
+PURPOSES = {"elicit": 1, "grading": 2}  # clusters of those who are mostly after the same; no hash is so small
 SCORES_MIN = 64  # benign scores before the forest has a say
 FEATURES = ("rate", "elicit", "grading", "first_turn", "tools", "output", "focus", "hours")
 LIMITS = dict.fromkeys(FEATURES, (0.0, 1.0))
@@ -56,13 +62,20 @@ class Generation:
         self.means: dict[int, Any] = {}
         self.variances: dict[int, Any] = {}
         self.learned: dict[int, int] = {}
+        self.masses: dict[int, dict[int, int]] = {}  # windows of each cluster in the one that a forest now fills
 
-    def learn(self, plan: int, features: dict[str, float]) -> None:
-        """Learn one clean account window."""
+    def learn(self, plan: int, features: dict[str, float], clusters: Iterable[int]) -> bool:
+        """Learn one clean account window, unless one of its clusters has its share; tell whether it did."""
         if plan not in self.forests:
-            self.forests[plan] = make_half_space_trees(LIMITS, seed=plan + 1, trees=5, height=6, window=64)
+            self.forests[plan] = make_half_space_trees(LIMITS, seed=plan + 1, trees=5, height=6, window=WINDOW)
             self.means[plan], self.variances[plan] = stats.Mean(), stats.Var()
-            self.learned[plan] = 0
+            self.learned[plan], self.masses[plan] = 0, {}
+        mass = self.masses[plan]
+        clusters = dict.fromkeys([*clusters, *(PURPOSES[name] for name in PURPOSES if features[name] >= 0.5)])
+        if any(mass.get(cluster, 0) >= CLUSTER_MOST for cluster in clusters):
+            return False
+        for cluster in clusters:
+            mass[cluster] = mass.get(cluster, 0) + 1
         forest = self.forests[plan]
         if self.learned[plan] >= SCORES_MIN:
             score = forest.score_one(features)
@@ -70,6 +83,9 @@ class Generation:
             self.variances[plan].update(score)
         forest.learn_one(features)
         self.learned[plan] += 1
+        if self.learned[plan] % WINDOW == 0:
+            mass.clear()
+        return True
 
     def oddness(self, plan: int, features: dict[str, float]) -> float | None:
         """Standard deviations above the benign mean; None while too little is known."""
@@ -84,6 +100,7 @@ class Generation:
             [
                 plan, self.learned[plan], MODELS["half_space_trees"].dump(self.forests[plan]),
                 MODELS["mean"].dump(self.means[plan]), MODELS["var"].dump(self.variances[plan]),
+                [number for pair in self.masses[plan].items() for number in pair],
             ]
             for plan in sorted(self.forests)
         ]  # fmt: skip
@@ -93,10 +110,13 @@ class Generation:
         """Rebuild from `dump`; raise `StateError` for anything else."""
         generation = cls()
         try:
-            for plan, learned, forest, mean, variance in state:
-                if not isinstance(learned, int) or plan not in range(len(PLANS)):
-                    raise ValueError(f"it has no plan {plan!r}")
+            for plan, learned, forest, mean, variance, mass in state:
+                if plan not in range(len(PLANS)):
+                    raise ValueError(f"there is no plan {plan!r}")
+                if not all(isinstance(number, int) for number in (learned, *mass)):
+                    raise ValueError("what is to be counted is no number")
                 generation.learned[plan] = learned
+                generation.masses[plan] = dict(zip(mass[::2], mass[1::2], strict=True))
                 generation.forests[plan] = MODELS["half_space_trees"].load(forest)
                 if generation.forests[plan].limits != LIMITS:
                     raise ValueError(f"the forest of plan {PLANS[plan]} sees other features")
@@ -116,8 +136,7 @@ class Reference:
         self.since = 0  # event time at which the challenger began, ms
         self.groups_a_day = 0  # candidate groups on the last day of the history that the champion came from
         self.swaps = 0
-        self.learned = self.skipped = 0
-        self.changed = False
+        self.learned_at: dict[int, int] = {}  # event time at which each plan last learned, ms
 
     def rate(self, purpose: str) -> float:
         """Share of benign groups with this purpose: learned, but within a factor of two of what it began with.
@@ -132,13 +151,14 @@ class Reference:
         """Learn one group that stayed clean."""
         self.rates["elicit"].update(elicit)
         self.rates["grading"].update(grading)
-        self.changed = True
 
-    def learn_account(self, row: Any, now: int) -> None:
-        """Learn one clean account."""
-        self.challenger.learn(int(row["plan"]), window(row, now))
-        self.learned += 1
-        self.changed = True
+    def learn_account(self, row: Any, now: int, clusters: Iterable[int]) -> bool:
+        """Learn one clean account, unless one of its clusters has its share already; tell whether it did."""
+        plan = int(row["plan"])
+        if not self.challenger.learn(plan, window(row, now), clusters):
+            return False
+        self.learned_at[plan] = now
+        return True
 
     def turn(self, now: int) -> bool:
         """Make the challenger champion once a generation is over; tell whether it was done."""
@@ -149,7 +169,6 @@ class Reference:
         self.champion, self.challenger, self.since = self.challenger, Generation(), now
         self.groups_a_day = 0
         self.swaps += 1
-        self.changed = True
         return True
 
     def oddness(self, row: Any, now: int) -> float | None:
@@ -178,10 +197,14 @@ class Reference:
         """Accounts learned by plan, in the reference that scores."""
         return {PLANS[plan]: n for plan, n in self.scoring.learned.items()}
 
+    def ages_ms(self, now: int) -> dict[str, int]:
+        """Event time since each plan last learned."""
+        return {PLANS[plan]: max(0, now - at) for plan, at in self.learned_at.items()}
+
     def dump(self) -> list[Any]:
         """Plain numbers."""
         return [
-            self.since, self.swaps, self.learned, self.skipped, self.groups_a_day,
+            self.since, self.swaps, self.groups_a_day, sorted(self.learned_at.items()),
             [list(MODELS["beta"].dump(self.rates[name])) for name in PRIOR],
             self.champion.dump(), self.challenger.dump(),
         ]  # fmt: skip
@@ -191,12 +214,15 @@ class Reference:
         """Rebuild from `dump`; raise `StateError` for anything else."""
         reference = cls()
         try:
-            reference.since, reference.swaps, reference.learned, reference.skipped, reference.groups_a_day, *rest = (
-                state
-            )
-            rates, champion, challenger = rest
+            since, swaps, groups_a_day, learned_at, rates, champion, challenger = state
+            counts = [since, swaps, groups_a_day, *(number for pair in learned_at for number in pair)]
+            if not all(isinstance(number, int) for number in counts):
+                raise ValueError("what is to be counted is no number")
+            reference.since, reference.swaps, reference.groups_a_day = since, swaps, groups_a_day
+            for plan, at in learned_at:
+                reference.learned_at[range(len(PLANS))[plan]] = at
             reference.rates = {name: MODELS["beta"].load(rate) for name, rate in zip(PRIOR, rates, strict=True)}
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, IndexError) as error:
             raise StateError(f"the reference in the state is malformed: {error}") from None
         reference.champion, reference.challenger = Generation.load(champion), Generation.load(challenger)
         return reference

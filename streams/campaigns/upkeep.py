@@ -2,14 +2,17 @@
 
 import numpy as np
 
+from streams.campaigns.group import PUBLIC_MAIL_ACCOUNTS
 from streams.campaigns.groups import WARM_SHARE, weigh
 from streams.campaigns.publish import close
 from streams.campaigns.reference import CLEAN_MS, WINDOWS_PER_HOUR
 from streams.campaigns.singles import forget_watches, look_for_scrapers
 from streams.campaigns.splits import split
 from streams.campaigns.state import HOUR_MS, CampaignsState
+from streams.contracts.packets import CLIENT, HEAD, NETWORK, TAIL
 from streams.operator import Record
 
+ANYBODYS = {NETWORK, CLIENT, HEAD, TAIL}  # tokens that say little of who belongs together, unless a family is made of them
 GROUP_CLEAN_MS = 24 * HOUR_MS  # and a group after so long
 
 
@@ -103,11 +106,11 @@ def _learn(state: CampaignsState, now: int) -> None:
     step = max(1, active.size // WINDOWS_PER_HOUR)
     for row in active[::step].tolist():
         if row in suspicious:
-            reference.skipped += 1
             state.count("model_skip", "half_space_trees")
-            continue
-        reference.learn_account(rows[row], now)
-        state.count("model_learn", "half_space_trees")
+        elif reference.learn_account(rows[row], now, _clusters(state, row)):
+            state.count("model_learn", "half_space_trees")
+        else:
+            state.count("model_capped", "half_space_trees")
     for founder, nats in state.evidence_of.items():
         if founder not in families or nats >= WARM_SHARE * state.limit or state.case_of.get(founder):
             continue
@@ -117,7 +120,23 @@ def _learn(state: CampaignsState, now: int) -> None:
             state.count("model_learn", "beta")
     if reference.turn(now):
         state.count("reference_swaps")
-    reference.changed = True
+
+
+def _clusters(state: CampaignsState, row: int) -> list[int]:
+    """What an account has in common with others, as hashes: itself, its owner, its tokens and their families."""
+    account, shared = state.table.rows[row], state.shared
+    found = [int(account["hash"])]
+    if org := int(account["org"]):
+        found.append(org)
+    elif (mail := int(account["mail"])) and state.table.mail_accounts[mail] <= PUBLIC_MAIL_ACCOUNTS:
+        found.append(mail)
+    for key in (*shared.content_of.get(row, ()), *shared.infrastructure_of.get(row, ())):
+        if (token := shared.tokens.get(key)) is not None:
+            if token.family:
+                found.append(token.family)
+            if token.kind not in ANYBODYS:
+                found.append(key)
+    return found
 
 
 def _suspicious(state: CampaignsState) -> set[int]:

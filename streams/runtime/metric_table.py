@@ -149,6 +149,15 @@ COUNTED: dict[str, Counted] = {
         (),
         (),
     ),
+    "model_capped": Counted(
+        _counted("model_capped", "updates", ("model",), "Observations of clusters that had their share in a model."),
+        (),
+        (),
+    ),
+    "reference_swaps": Counted(
+        _counted("reference_swaps", "swaps", (), "Times that a benign reference was replaced by its challenger."),
+        ("campaigns",),
+    ),
 }
 
 # The key ("evidence_bucket", le) counts the groups above the next lower bound and not above ``le``; the last is "+Inf".

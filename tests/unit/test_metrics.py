@@ -53,6 +53,8 @@ EVERYTHING_COUNTED = {
     ("drift", "adwin"): 12,
     ("model_learn", "ewmean"): 13,
     ("model_skip", "ewmean"): 14,
+    ("model_capped", "half_space_trees"): 16,
+    ("reference_swaps",): 17,
     ("evidence_bucket", "-5"): 1,
     ("evidence_bucket", "0"): 2,
     ("evidence_bucket", "2.5"): 3,

@@ -86,8 +86,10 @@ def live_alerts_of(reference: bytes, packets: int) -> list[Record]:
     return alerts
 
 
-def row(first: int, plan: str = "individual") -> np.void:
-    """An account with 200 exchanges."""
+def row(first: int) -> np.void:
+    """An account with 200 exchanges, of the plan that is known best."""
+    sizes = unseal_reference(learned()).sizes()
+    plan = max(sizes, key=sizes.__getitem__)
     made = np.zeros(1, ROW)[0]
     made["plan"], made["first"], made["last"], made["exchanges"] = PLANS.index(plan), first, NOW, 200
     return made
