@@ -10,7 +10,7 @@ from confluent_kafka import ConsumerGroupState
 from counting import Event, replay
 from live import metric
 from support import until
-from workers import WorkerProcess, expected_alerts, logs_of, make_events, produce, read_alerts, stored
+from workers import WorkerProcess, drain, expected_alerts, logs_of, make_events, produce, read_alerts, stored
 
 from streams.config import Settings, State
 from streams.runtime.kafka_client import reach
@@ -61,8 +61,7 @@ def test_a_crash_between_two_steps_changes_nothing(
             until(lambda: worker.process.poll() is not None, MOMENT_S)
         assert -9 == worker.wait(), worker.log()
     produce(settings, events[sent:])
-    with WorkerProcess(settings, tmp_path, "--drain", "--instance", "a") as last:
-        assert 0 == last.wait(), last.log()
+    drain(settings, tmp_path, "--instance", "a")
 
     same(settings, events)
 

@@ -13,6 +13,8 @@ from support import until
 from workers import (
     AlertCounter,
     WorkerProcess,
+    delete_topic,
+    drain,
     expected_alerts,
     logs_of,
     make_events,
@@ -20,6 +22,7 @@ from workers import (
     read_alerts,
     read_topic,
     settled,
+    topics_made,
     wait_for_alerts,
 )
 
@@ -30,12 +33,6 @@ from streams.runtime.kafka_client import producer_config, reach
 from streams.runtime.topics import create_topics, state_topic, topic_name
 
 pytestmark = pytest.mark.system
-
-
-def drain(settings: Settings, folder: Path, *arguments: str) -> None:
-    """Run a worker to the end."""
-    with WorkerProcess(settings, folder, "--drain", *arguments) as worker:
-        assert 0 == worker.wait(), worker.log()
 
 
 def fails(settings: Settings, folder: Path, exit_code: int, *messages: str, operators: str | None = None) -> None:
@@ -110,8 +107,7 @@ def test_aborted_transactions_are_not_input_and_their_end_is_passed(
                 producer.produce(settings.kafka.requests_topic, value, event.account.encode())
             producer.commit_transaction(20) if kept else producer.abort_transaction(20)
 
-    with WorkerProcess(settings, tmp_path, "--drain") as worker:
-        assert 0 == worker.wait(), worker.log()
+    drain(settings, tmp_path)
 
     alerts = read_alerts(settings)
     totals = sum(len(msgspec.json.decode(value)["counts"]) for _, value, _ in alerts)
@@ -274,19 +270,10 @@ def test_a_topic_made_anew_is_not_mixed_with_old_state(make_settings: Callable[.
     """The state is ahead of the input: exit 4."""
     settings = make_settings()
     worked_through(settings, tmp_path)
-    admin = reach(settings)
-    admin.delete_topics([settings.kafka.requests_topic])[settings.kafka.requests_topic].result(20)
-    assert until(lambda: settings.kafka.requests_topic not in admin.list_topics(timeout=10).topics)
-    assert until(lambda: _created(settings))
+    delete_topic(settings, settings.kafka.requests_topic)
+    assert until(lambda: topics_made(settings))
 
     fails(settings, tmp_path, 4, "the topic was made anew", f"{settings.kafka.group_prefix}-accounts")
-
-
-def _created(settings: Settings) -> bool:
-    try:
-        return bool(create_topics(settings))
-    except Exception:
-        return False
 
 
 def test_input_that_retention_has_taken_is_not_passed_over(make_settings: Callable[..., Settings], tmp_path: Path):
@@ -309,10 +296,9 @@ def test_state_that_was_deleted_is_noticed(make_settings: Callable[..., Settings
     """Offsets are committed but the state is gone: exit 4, not a fresh start in the middle of the input."""
     settings = make_settings()
     worked_through(settings, tmp_path)
-    admin, name = reach(settings), state_topic(settings, "tokens")
-    admin.delete_topics([name])[name].result(20)
-    assert until(lambda: name not in admin.list_topics(timeout=10).topics)
-    assert until(lambda: _created(settings))
+    name = state_topic(settings, "tokens")
+    delete_topic(settings, name)
+    assert until(lambda: topics_made(settings))
 
     fails(settings, tmp_path, 4, f"Records of {name} are missing")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import TopicPartition
 from support import until
-from workers import WorkerProcess, committed, logs_of, make_events, produce, settled
+from workers import WorkerProcess, committed, delete_topic, logs_of, make_events, produce, settled, topics_made
 
 from streams.config import Settings
 from streams.runtime.kafka_client import reach
@@ -26,21 +26,6 @@ def at_work(settings: Settings, worker: WorkerProcess) -> dict[int, int]:
     assert until(lambda: settled(settings, worker)), worker.log()
     assert until(lambda: committed(settings, "accounts", topic, len(ends)) == ends), worker.log()
     return ends
-
-
-def delete(settings: Settings, topic: str) -> None:
-    """Delete a topic."""
-    admin = reach(settings)
-    admin.delete_topics([topic])[topic].result(30)
-    assert until(lambda: topic not in admin.list_topics(timeout=10).topics)
-
-
-def made_anew(settings: Settings) -> bool:
-    """Whether the topics could be created; a deletion may still be under way."""
-    try:
-        return bool(create_topics(settings))
-    except Exception:
-        return False
 
 
 def test_retention_that_overtakes_a_running_worker_ends_it(make_settings: Callable[..., Settings], tmp_path: Path):
@@ -68,8 +53,8 @@ def test_a_topic_made_anew_under_a_running_worker_ends_it(make_settings: Callabl
     with WorkerProcess(settings, tmp_path) as worker:
         at_work(settings, worker)
         worker.signal(signal.SIGSTOP)
-        delete(settings, settings.kafka.requests_topic)
-        assert until(lambda: made_anew(settings))
+        delete_topic(settings, settings.kafka.requests_topic)
+        assert until(lambda: topics_made(settings))
         produce(settings, make_events(200, seed=9, even=True))
         worker.signal(signal.SIGCONT)
 
@@ -83,7 +68,7 @@ def test_a_topic_deleted_under_a_running_worker_ends_it(make_settings: Callable[
     create_topics(settings)
     with WorkerProcess(settings, tmp_path) as worker:
         at_work(settings, worker)
-        delete(settings, settings.kafka.requests_topic)
+        delete_topic(settings, settings.kafka.requests_topic)
 
         assert 3 == worker.wait(), worker.log()
     assert f"{settings.kafka.requests_topic} has 0 partitions, needed: 4" in worker.log()

@@ -12,6 +12,7 @@ from support import until
 from workers import (
     WorkerProcess,
     committed,
+    drain,
     expected_alerts,
     logs_of,
     make_events,
@@ -72,8 +73,7 @@ def test_drain_works_through_what_is_there_and_ends(make_settings: Callable[...,
     events = make_events(5_000)
     produce(settings, events)
 
-    with WorkerProcess(settings, tmp_path, "--drain") as worker:
-        assert 0 == worker.wait(), worker.log()
+    drain(settings, tmp_path)
 
     alerts = read_alerts(settings)
     assert expected_alerts(settings, events) == set(alerts)
@@ -87,8 +87,7 @@ def test_drain_of_empty_topics_ends(make_settings: Callable[..., Settings], tmp_
     settings = make_settings()
     create_topics(settings)
 
-    with WorkerProcess(settings, tmp_path, "--drain") as worker:
-        assert 0 == worker.wait(), worker.log()
+    drain(settings, tmp_path)
 
     assert [] == read_alerts(settings)
 
@@ -105,8 +104,7 @@ def test_sigterm_in_the_middle_ends_in_order_and_repeats_nothing(
     with WorkerProcess(settings, tmp_path) as worker:
         wait_for_alerts(settings, 1_000)
         worker.end()
-    with WorkerProcess(settings, tmp_path, "--drain") as worker:
-        assert 0 == worker.wait(), worker.log()
+    drain(settings, tmp_path)
 
     alerts = read_alerts(settings)
     assert expected_alerts(settings, events) == set(alerts)
@@ -141,8 +139,7 @@ def test_scaling_from_one_worker_to_four_and_back_repeats_nothing(
         for worker in workers:
             worker.__exit__()
     produce(settings, events[sent:])
-    with WorkerProcess(settings, tmp_path, "--drain") as last:
-        assert 0 == last.wait(), last.log()
+    drain(settings, tmp_path)
 
     alerts = read_alerts(settings)
     assert expected_alerts(settings, events) == set(alerts)

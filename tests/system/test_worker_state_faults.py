@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from workers import WorkerProcess, committed, expected_alerts, make_events, produce, read_alerts, read_topic
+from workers import WorkerProcess, committed, drain, expected_alerts, make_events, produce, read_alerts, read_topic
 
 from streams.config import Settings
 from streams.operator import MARKER_KEY
@@ -66,6 +66,5 @@ def test_state_that_cannot_be_believed_is_not_used(
     assert places == committed(settings, "accounts", settings.kafka.requests_topic, 4)
 
     put(settings, stage, 0, markers[-1])
-    with WorkerProcess(settings, tmp_path, "--drain") as worker:
-        assert 0 == worker.wait(), worker.log()
+    drain(settings, tmp_path)
     assert expected_alerts(settings, events) == set(read_alerts(settings))

@@ -12,6 +12,7 @@ from counting import Event
 from support import until
 from workers import (
     WorkerProcess,
+    drain,
     expected_alerts,
     logs_of,
     make_events,
@@ -100,8 +101,7 @@ def test_nobody_runs_ahead_of_a_worker_that_stands_still(make_settings: Callable
         for worker in (going, standing):
             worker.signal(signal.SIGTERM)
         assert [0, 0] == [going.wait(), standing.wait()], standing.log()
-    with WorkerProcess(settings, tmp_path, "--drain") as last:
-        assert 0 == last.wait(), last.log()
+    drain(settings, tmp_path)
 
     logs, limit_ms = logs_of(events), min(far.values()) + SKEW_MAX_MS
     beyond = [records_beyond(logs[each], settings.time.lateness_ms, limit_ms, far[each]) for each in ahead]

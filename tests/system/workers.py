@@ -21,10 +21,10 @@ from streams.config import Settings
 from streams.contracts.hashing import partition_of
 from streams.operator import ALERTS, MARKER_KEY
 from streams.runtime.checkpoint import committed_reader
-from streams.runtime.kafka_client import producer_config
+from streams.runtime.kafka_client import producer_config, reach
 from streams.runtime.restore import read_state
 from streams.runtime.shutdown import STOP_DEADLINE_S
-from streams.runtime.topics import STAGES, input_partitions, state_topic, topic_name
+from streams.runtime.topics import STAGES, create_topics, input_partitions, state_topic, topic_name
 from streams.settings import flatten, variable
 from streams.state import unseal
 from streams.tokens import near, table
@@ -99,6 +99,12 @@ class WorkerProcess:
         return {each["stage"]: each["partitions"] for each in map(msgspec.json.decode, lines)}
 
 
+def drain(settings: Settings, folder: Path, *arguments: str) -> None:
+    """Run a worker to the end of what is there."""
+    with WorkerProcess(settings, folder, "--drain", *arguments) as worker:
+        assert 0 == worker.wait(), worker.log()
+
+
 def settled(settings: Settings, *workers: WorkerProcess) -> bool:
     """Whether these workers have all partitions among them, each worker some, and their state restored."""
     shares = [worker.assigned() for worker in workers]
@@ -145,6 +151,21 @@ def produce(settings: Settings, events: Iterable[Event], **config: Any) -> None:
         producer.produce(settings.kafka.requests_topic, msgspec.json.encode(event), event.account.encode())
         producer.poll(0)
     assert 0 == producer.flush(PATIENCE_S)
+
+
+def delete_topic(settings: Settings, topic: str) -> None:
+    """Delete a topic and wait until it is gone."""
+    admin = reach(settings)
+    admin.delete_topics([topic])[topic].result(30)
+    assert until(lambda: topic not in admin.list_topics(timeout=10).topics)
+
+
+def topics_made(settings: Settings) -> bool:
+    """Whether missing topics could be made; a deletion may still be under way."""
+    try:
+        return bool(create_topics(settings))
+    except Exception:
+        return False
 
 
 def read_topic(settings: Settings, topic: str, partitions: Sequence[int] = (0,)) -> list[Any]:
