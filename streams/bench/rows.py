@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from streams.bench.digest import Digest
 from streams.bench.traffic import Traffic
 from streams.config import Settings
 from streams.contracts.packets import NEAR_LOW, TEMPLATE
@@ -34,6 +35,7 @@ class Row(msgspec.Struct):
     alerts: int = 0
     start_cpu_s: float = 0.0  # before the first event: imports, compiled code, joining the groups
     void: str = ""  # why the figures do not count
+    run: int = 0  # of how many that took turns, from 0
 
 
 class Replayed(msgspec.Struct):
@@ -41,6 +43,13 @@ class Replayed(msgspec.Struct):
 
     row: Row
     alerts: list[tuple[bytes, bytes, tuple[tuple[str, bytes], ...]]]  # key, value, headers
+
+
+class Operated(msgspec.Struct):
+    """What stage accounts alone hands back."""
+
+    row: Row
+    digest: Digest
 
 
 def resident_bytes() -> int:
@@ -53,7 +62,7 @@ def row(name: str, events: int, wall_s: float, cpu_s: float) -> Row:
     return Row(name, events, round(wall_s, 3), round(events / wall_s), round(cpu_s / events * 1e6, 2))
 
 
-def decode(traffic: Traffic) -> Row:
+def decode(traffic: Traffic, settings: Settings) -> Row:
     """Decode and validate every event, nothing else."""
     wall = cpu = 0.0
     done = 0
@@ -61,13 +70,52 @@ def decode(traffic: Traffic) -> Row:
     lines = traffic.lines()
     while batch := [line for _, line in zip(range(BATCH_EVENTS), lines, strict=False)]:
         began, cpu_began = time.perf_counter(), time.process_time()
-        found = [decode_request(line, 1 << 20) for line in batch]
+        found = [decode_request(line, settings.accounts.max_event_bytes) for line in batch]
         wall, cpu = wall + time.perf_counter() - began, cpu + time.process_time() - cpu_began
         if Rejected in set(map(type, found)):
             raise AssertionError("the simulator wrote an event that is none")
         done += len(batch)
         _progress(done)
     return row("decode only", done, wall, cpu)
+
+
+def operate(traffic: Traffic, settings: Settings) -> Operated:
+    """Run stage accounts alone, without a host: what every host adds to, and what every host must give."""
+    from streams.accounts.operator import AccountsOperator
+    from streams.pipeline import warm_up
+    from streams.replay import Replay
+
+    warm_up()
+    digest = Digest()
+    seconds = cpu = 0.0
+    operators = [AccountsOperator(settings, each, durable=False) for each in range(settings.kafka.request_partitions)]
+
+    class Alone:
+        def feed(self, batch: Batch) -> list[Record]:
+            return self._timed(operators[batch.partition].on_batch, batch)
+
+        def end(self) -> list[Record]:
+            return [record for operator in operators for record in self._timed(operator.on_end)]
+
+        def _timed(self, call: Any, *arguments: Any) -> list[Record]:
+            nonlocal seconds, cpu
+            began, cpu_began = time.perf_counter(), time.process_time()
+            out: list[Record] = call(*arguments)
+            seconds, cpu = seconds + time.perf_counter() - began, cpu + time.process_time() - cpu_began
+            return out
+
+    before = resident_bytes()
+    host = Replay(settings, lambda record: digest.add(record.role, record.value))
+    host.pipeline = Alone()  # type: ignore[assignment]
+    for done, line in enumerate(traffic.lines(), 1):
+        host.feed(line)
+        if done % PROGRESS_EVENTS == 0:
+            _progress(done)
+    host.end()
+    found = row("stage accounts alone", host.lines, seconds, cpu)
+    found.accounts = sum(int(operator.gauges()["held", "accounts"]) for operator in operators)
+    found.memory_bytes = resident_bytes() - before
+    return Operated(found, digest)
 
 
 class _Timed:
@@ -155,7 +203,7 @@ def main() -> None:
     name, traffic_json, settings_json, result = sys.argv[1:]
     traffic = msgspec.json.decode(traffic_json, type=Traffic)
     settings = msgspec.json.decode(settings_json, type=Settings)
-    found = decode(traffic) if name == "decode" else replay(traffic, settings)
+    found = {"decode": decode, "operator": operate, "replay": replay}[name](traffic, settings)
     Path(result).write_bytes(msgspec.msgpack.encode(found))
 
 

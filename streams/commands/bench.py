@@ -1,20 +1,19 @@
-"""``stillwatch bench``: events a second and memory on this machine."""
+"""``stillwatch bench``: events/s and memory on this machine, beside what bounds them and what else there is."""
 
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
+from streams.bench.table import COLUMNS, KINDS, cells, lines_of, markdown, missing
 from streams.commands.options import JSON, echo_json, echo_table, with_settings
 from streams.config import Settings
-from streams.errors import StillwatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,76 +21,81 @@ if TYPE_CHECKING:
     from streams.bench.rows import Row
     from streams.bench.traffic import Traffic
 
-ROWS = ("decode", "replay", "worker")
+DEFAULT_ROWS = ("decode", "replay", "worker")
 PROGRESS_S = 5.0
 SKEW_MAX_MS = 600_000
 
 
 def _rows(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
     names = {name.strip() for name in value.split(",")} - {""}
-    if not names or names - set(ROWS):
-        raise click.BadParameter(f"choose among {', '.join(ROWS)}.")
-    return tuple(name for name in ROWS if name in names)
+    if names == {"all"}:
+        return tuple(KINDS)
+    if not names or names - set(KINDS):
+        raise click.BadParameter(f"choose among {', '.join(KINDS)}, or take all.")
+    return tuple(name for name in KINDS if name in names)
 
 
 @click.command()
 @with_settings
 @click.option("--accounts", type=click.IntRange(100), default=50_000, show_default=True, help="Benign accounts.")
 @click.option("--events", type=click.IntRange(1_000), default=400_000, show_default=True, help="Events.")
+@click.option(
+    "--prompts",
+    type=click.Choice(["fingerprints", "text"]),
+    default="fingerprints",
+    show_default=True,
+    help="What events tell of a prompt; texts have 600 characters.",
+)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the simulator.")
-@click.option("--rows", default=",".join(ROWS), show_default=True, callback=_rows, help="What to measure.")
+@click.option(
+    "--rows", default=",".join(DEFAULT_ROWS), show_default=True, callback=_rows, help="What to measure, or all."
+)
+@click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="Of each row, in turns.")
+@click.option(
+    "--markdown", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a table here, a plot beside it."
+)
 @JSON
-def bench(settings: Settings, accounts: int, events: int, seed: int, rows: tuple[str, ...], as_json: bool) -> None:
+def bench(
+    settings: Settings,
+    accounts: int,
+    events: int,
+    prompts: str,
+    seed: int,
+    rows: tuple[str, ...],
+    runs: int,
+    page: Path | None,
+    as_json: bool,
+) -> None:
     """Measure decoding, replay, and a worker on a real broker, on the same simulated events.
 
-    The events are the simulator's default mix with its campaigns running, fingerprints instead of texts. The broker is
-    started and stopped here. The worker's row counts only if its alerts are those of the replay. On a busy machine the
-    CPU time per event says more than the events per second.
+    The events are the simulator's default mix with its campaigns running. The broker is started and stopped here, and
+    has a core of its own; what is measured has another. A row counts only if its results are those of the product:
+    alerts as a replay's, or the same sightings and signals. On a busy machine the CPU time per event says more than
+    the events per second. `--rows all` adds the limits of the clients, and stage accounts in other frameworks
+    (`uv sync --group bench-hosts`).
     """
+    from streams.bench.run import Runner
     from streams.bench.traffic import write_traffic
 
     # event time runs hundreds of times faster than the clock here, so partitions drift apart within a batch
     time_ = msgspec.structs.replace(settings.time, skew_max_ms=max(SKEW_MAX_MS, settings.time.skew_max_ms))
     settings = msgspec.structs.replace(settings, time=time_)
     with tempfile.TemporaryDirectory(prefix="stillwatch-bench-") as folder, _progress() as report:
-        traffic = write_traffic(Path(folder) / "events.jsonl", accounts, events, seed, lambda n: report("simulate", n))
-        found, alerts = [], None
-        for name in ("decode", "replay"):
-            if name in rows or (name == "replay" and "worker" in rows):
-                result, alerts = _child(name, traffic, settings, Path(folder), report)
-                if name in rows:
-                    found.append(result)
-        if "worker" in rows:
-            from streams.bench.worker import work
-
-            found.append(work(traffic, settings, alerts, report))
+        path = Path(folder) / "events.jsonl"
+        traffic = write_traffic(path, accounts, events, seed, lambda n: report("simulate", n), prompts)
+        found = Runner(traffic, settings, Path(folder), report).run(rows, runs)
+    lines = lines_of(found, rows)
     if as_json:
-        echo_json({"traffic": msgspec.structs.replace(traffic, path=""), "rows": found})
+        echo_json({"traffic": msgspec.structs.replace(traffic, path=""), "rows": found, "lines": lines})
     else:
-        _show(traffic, found)
-    if any(row.void for row in found):
+        _show(traffic, found, lines)
+    if page is not None:
+        from streams.bench.plot import bars
+
+        page.write_text(markdown(lines))
+        page.with_suffix(".svg").write_text(bars(lines, f"{prompts}, {events:,} events"))
+    if any(line.void and not missing(line.name) for line in lines):
         raise SystemExit(1)
-
-
-def _child(
-    name: str, traffic: "Traffic", settings: Settings, folder: Path, report: Callable[[str, int], None]
-) -> tuple["Row", Any]:
-    """Measure in a fresh process, so that no row inherits another's memory."""
-    from streams.bench.rows import Replayed, Row
-
-    result = folder / name
-    arguments = [msgspec.json.encode(value).decode() for value in (traffic, settings)]
-    command = [sys.executable, "-m", "streams.bench.rows", name, *arguments, str(result)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        for line in process.stdout or ():
-            report(name, int(line))
-    if process.returncode:
-        raise StillwatchError(f"The measurement of {name} failed (exit {process.returncode}).")
-    data = result.read_bytes()
-    if name == "decode":
-        return msgspec.msgpack.decode(data, type=Row), None
-    replayed = msgspec.msgpack.decode(data, type=Replayed)
-    return replayed.row, replayed.alerts
 
 
 @contextmanager
@@ -116,30 +120,17 @@ def _progress() -> "Iterator[Callable[[str, int], None]]":
             click.echo("\r\x1b[K", err=True, nl=False)
 
 
-def _show(traffic: "Traffic", rows: "list[Row]") -> None:
+def _show(traffic: "Traffic", rows: "list[Row]", lines: list) -> None:  # type: ignore[type-arg]
     size = traffic.size_bytes / traffic.events
     click.echo(f"{traffic.events:,} events of {size:,.0f} bytes, {traffic.accounts:,} accounts\n")
-    lines = [
-        (
-            row.row,
-            f"{row.events_per_s:,.0f}" if not row.void else "void",
-            f"{1e6 / row.cpu_us_per_event:,.0f}",
-            f"{row.cpu_us_per_event:.1f}",
-            f"{row.alerts}" if row.row != "decode only" else "",
-        )
-        for row in rows
-    ]
-    echo_table(("", "events/s", "per core", "us of CPU an event", "alerts"), lines)
-    for row in rows:
-        if row.void:
-            click.echo(f"\nthe row of the {row.row} is void: {row.void}")
+    echo_table(COLUMNS, [cells(line) for line in lines])
+    for row in [row for row in rows if row.run == 0]:
         if row.stages_us_per_event:
             stages = ", ".join(f"{stage} {us}" for stage, us in row.stages_us_per_event.items())
             click.echo(f"\nus of CPU an event by stage ({row.row}): {stages}")
-        if row.threads_us_per_event:
+        if row.threads_us_per_event and row.alerts:
             threads = ", ".join(f"{thread} {us}" for thread, us in row.threads_us_per_event.items())
             click.echo(f"us of CPU an event by thread ({row.row}): {threads}")
-        if row.start_cpu_s:
             click.echo(f"the {row.row} took {row.start_cpu_s} s of CPU to start, before its first event")
         if row.per_event:
             click.echo("per event: " + ", ".join(f"{name} {value}" for name, value in row.per_event.items()))
@@ -149,5 +140,3 @@ def _show(traffic: "Traffic", rows: "list[Row]") -> None:
                 f"{row.memory_bytes / traffic.accounts:,.0f} bytes an account, {row.memory_bytes_per_account:,.0f} for "
                 f"each of the {row.accounts:,} that showed up, {row.memory_bytes / row.events:,.0f} an event"
             )
-        elif row.memory_bytes:
-            click.echo(f"memory of the {row.row}: {row.memory_bytes / 1e6:,.0f} MB at most")

@@ -26,7 +26,7 @@ def traffic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traffic]:
 @pytest.fixture(scope="module")
 def costs(traffic: Traffic) -> dict[str, float]:
     """CPU time an event, in units of decoding it; the better of two runs each."""
-    unit = min(decode(traffic).cpu_us_per_event for _ in range(3))
+    unit = min(decode(traffic, Settings()).cpu_us_per_event for _ in range(3))
     rows = [replay(traffic, Settings()).row for _ in range(2)]
     costs = {stage: min(row.stages_us_per_event[stage] for row in rows) / unit for stage in rows[0].stages_us_per_event}
     return costs | {"replay": min(row.cpu_us_per_event for row in rows) / unit}

@@ -4,7 +4,10 @@ import json
 
 from click.testing import CliRunner
 
+from streams.bench.table import KINDS, NOT_INSTALLED, missing
 from streams.cli import main
+
+FRAMEWORKS = ("accounts-volatile", "accounts", "faust", "faust-take", "quix", "bytewax")
 
 
 def test_all_rows():
@@ -26,8 +29,26 @@ def test_all_rows():
     assert 0 < sum(worker["threads_us_per_event"].values()) <= 1.1 * worker["cpu_us_per_event"]
 
 
+def test_side_by_side(tmp_path):
+    """Every framework that is installed gives the product's sightings and signals; others are said to be missing."""
+    page = tmp_path / "bench.md"
+    names = ("aiokafka", "confluent", "worker-decode", *FRAMEWORKS)
+    arguments = ["bench", "--accounts", "500", "--events", "30000", "--rows", ",".join(names)]
+    result = CliRunner().invoke(main, [*arguments, "--markdown", str(page), "--json"], catch_exceptions=False)
+    assert 0 == result.exit_code, result.output
+    lines = {line["name"]: line for line in json.loads(result.stdout)["lines"]}
+    assert set(names) == set(lines)
+    for name, line in lines.items():
+        assert (NOT_INSTALLED if missing(name) else "") == line["void"], name
+    cpu = {name: line["cpu_us_per_event"][0] for name, line in lines.items() if not line["void"]}
+    assert 5 * cpu["accounts"] < min(cpu["faust"], cpu["faust-take"])
+    assert 1.0 == lines["worker-decode"]["share_of_limit"]
+    assert all(KINDS[name].label in page.read_text() for name in names)
+    assert page.with_suffix(".svg").read_text().startswith("<svg")
+
+
 def test_rows_that_are_none():
     """A row that does not exist is refused with those that do."""
     result = CliRunner().invoke(main, ["bench", "--rows", "decode,fly"])
     assert 2 == result.exit_code
-    assert "decode, replay, worker" in result.output
+    assert "replay, worker-volatile, worker" in result.output

@@ -1,0 +1,114 @@
+"""What the worker hosts when it is measured (its hidden option ``--operators``): the real operators, counted."""
+
+import os
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from streams.accounts.columns import Reader
+from streams.accounts.operator import AccountsOperator
+from streams.bench.hosts import Job
+from streams.bench.meter import VARIABLE, Meter, Metered
+from streams.config import Settings
+from streams.contracts.packets import Signals, decode_evidence
+from streams.operator import Batch, Checkpoint, Record
+from streams.pipeline import make_operator, warm_up
+from streams.state import pack
+from streams.tokens.operator import TokensOperator
+
+
+@cache
+def _meter() -> Meter:
+    job = msgspec.json.decode(os.environ[VARIABLE], type=Job)
+    return Meter(job.meter, job.events)
+
+
+def durable(stage: str, settings: Settings, partition: int) -> Any:
+    """The product as it is, stage accounts counted."""
+    operator = make_operator(stage, settings, partition)
+    return Metered(operator, _meter()) if stage == "accounts" else operator
+
+
+def volatile(stage: str, settings: Settings, partition: int) -> Any:
+    """The same, but a checkpoint holds the position only."""
+    warm_up()
+    return Metered(AccountsOperator(settings, partition, durable=False), _meter())
+
+
+def all_durable(stage: str, settings: Settings, partition: int) -> Any:
+    """All stages, counted where they end: an event is done when campaigns has its signal."""
+    operator = make_operator(stage, settings, partition)
+    return Metered(operator, _meter(), _signals) if stage == "campaigns" else operator
+
+
+def all_volatile(stage: str, settings: Settings, partition: int) -> Any:
+    """The same, but checkpoints hold positions only, and those of campaigns are left to the settings."""
+    if stage == "campaigns":
+        return all_durable(stage, settings, partition)
+    warm_up()
+    made = {"accounts": AccountsOperator, "tokens": TokensOperator}[stage]
+    return made(settings, partition, durable=False)
+
+
+def _signals(batch: Batch) -> int:
+    packets = (decode_evidence(value or b"") for value in batch.values)
+    return sum(items.size for packet, items in packets if isinstance(packet, Signals))
+
+
+class _Scanner(Reader):
+    """Without what is done to what was decoded: addresses and texts."""
+
+    def _finish(self, rows: Any, left: Any, text: bytearray) -> None:
+        pass
+
+
+class DecodeOnly:
+    """Decode batches as stage accounts does, and drop them: what bounds everything that decodes in this worker."""
+
+    stage = "accounts"
+
+    def __init__(self, settings: Settings, partition: int) -> None:
+        self.partition = partition
+        self.counters: dict[tuple[str, ...], int] = {}
+        self.finished = False
+        self._reader = _Scanner(settings.accounts.max_event_bytes)
+        self._next_offset = self._captured = 0
+
+    def on_batch(self, batch: Batch) -> list[Record]:
+        """Decode; raises AssertionError for an event that is none."""
+        events, odd = self._reader.read(batch.offsets, batch.values)
+        if events.offset.size + len(odd) < len(batch.offsets):
+            raise AssertionError("events got lost")
+        self._next_offset = batch.offsets[-1] + 1
+        return []
+
+    def on_idle(self) -> list[Record]:
+        """Nobody waits."""
+        return []
+
+    def on_end(self) -> list[Record]:
+        """That was all."""
+        self.finished = True
+        return []
+
+    def checkpoint(self, max_keys: int | None = None) -> Checkpoint | None:
+        """The position only."""
+        if self._next_offset == self._captured:
+            return None
+        self._captured = self._next_offset
+        return Checkpoint([], pack(self._next_offset), self._next_offset)
+
+    def restore(self, records: Any) -> int | None:
+        """Begin at the beginning."""
+        return None
+
+    def gauges(self) -> dict[tuple[str, ...], float]:
+        """Nothing is held."""
+        return {}
+
+
+def decode_only(stage: str, settings: Settings, partition: int) -> Any:
+    """See `DecodeOnly`."""
+    warm_up()
+    return Metered(DecodeOnly(settings, partition), _meter())
