@@ -36,7 +36,7 @@ class Mode(NamedTuple):
 
 QUICK = Mode(2_000, "1", "", "", 1, 0, "101-104", "", "")
 FULL = Mode(20_000, "20000-20019", "20000-20007", "20000-20003", 8, 2, "101-108", "101-102", "101")
-HOURS = 6.0  # of benign runs; rows.toml has those of the others
+HOURS = 6.0  # of benign runs; benchmark.toml has those of the others
 MONTH_ACCOUNTS, MONTH_H = 1_000, 720.0  # all kinds at once; 8 such runs are 30 million exchanges
 
 

@@ -1,14 +1,17 @@
-"""What is measured: the rows with their goals (`rows.toml`), the seeds, and the runs that they make."""
+"""What is measured: the rows of the benchmark with their goals, the seeds, and the runs that they make.
 
-import tomllib
+Rows and sets are those of `streams/simulator/campaigns/benchmark.toml`. Print the table of the README with
+``python -m streams.evaluate.rows``.
+"""
+
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 
 import msgspec
 
 from streams.errors import InputError
 from streams.simulator.campaigns import DEFAULTS, parse
+from streams.simulator.campaigns.benchmark import Set, benchmark
 from streams.simulator.plan import Plan
 
 TUNING_SEEDS = range(1, 200)  # for whoever works on the detector, and for the thresholds of the baselines
@@ -35,16 +38,8 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bound: bool = False  # goal: as near to the theoretical bound as the features allow
 
 
-class Set(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rows that run together, at the same time over the same benign accounts."""
-
-    hours: float
-    accounts: int = 0  # benign ones; 0: as many as asked for
-    release_h: float | None = None
-
-
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file `rows.toml`."""
+    """All rows, in the benchmark's order."""
 
     sets: dict[str, Set]
     rows: tuple[Row, ...]
@@ -66,13 +61,28 @@ class Run(msgspec.Struct, frozen=True):
 
 @cache
 def table() -> Table:
-    """Read the rows; raises ValueError for a unit that is unknown."""
-    text = files("streams.evaluate").joinpath("rows.toml").read_text()
-    found = msgspec.convert(tomllib.loads(text), Table)
-    for row in found.rows:
+    """Make the rows of the benchmark; raises ValueError for a unit or set that is unknown."""
+    found = benchmark()
+    rows = tuple(
+        Row(f"{shape.id}-{row.name}" if row.name else shape.id, row.title, row.set, row.campaign,
+            row.goal, row.unit, row.like, row.bound)
+        for shape in found.shapes
+        for row in shape.rows
+    )  # fmt: skip
+    for row in rows:
         if row.unit not in UNITS or row.set not in found.sets:
-            raise ValueError(f"rows.toml: row {row.id} has an unknown unit or set")
-    return found
+            raise ValueError(f"benchmark.toml: row {row.id} has an unknown unit or set")
+    return Table(found.sets, rows)
+
+
+def goals() -> str:
+    """Render the rows with their goals in Markdown."""
+    lines = ["| row | what | goal, median | campaign |", "|---|---|---|---|"]
+    for row in table().rows:
+        goal = f"{row.goal:,.0f} {UNITS[row.unit]}" if row.goal is not None else ""
+        goal = f"twice that of {row.like}" if row.like else "as near to the bound as can be" if row.bound else goal
+        lines.append(f"| {row.id} | {row.title} | {goal} | `{row.campaign}` |")
+    return "\n".join(lines)
 
 
 def split(seed: int) -> str:
@@ -146,3 +156,7 @@ def benign_runs(
     """Make runs of benign traffic alone; ``kinds`` are accounts of some kinds in place of their share."""
     plan = Plan(accounts=accounts, hours=hours, kinds=dict(kinds or {}))
     return [Run(name, seed, (), msgspec.structs.replace(plan, seed=seed)) for seed in seeds]
+
+
+if __name__ == "__main__":
+    print(goals())

@@ -1,9 +1,20 @@
 """The rows of the evaluation, its seeds and its runs."""
 
+from pathlib import Path
+
 import pytest
 
 from streams.errors import InputError
-from streams.evaluate.rows import REPORTING_SEEDS_FROM, TUNING_SEEDS, choose, runs, split, table, with_contamination
+from streams.evaluate.rows import (
+    REPORTING_SEEDS_FROM,
+    TUNING_SEEDS,
+    choose,
+    goals,
+    runs,
+    split,
+    table,
+    with_contamination,
+)
 from streams.simulator.campaigns import SHAPES
 
 
@@ -13,6 +24,15 @@ def test_rows_cover_all_shapes():
 
     assert {f"D{n}" for n in range(1, 17)} == {row.id.partition("-")[0] for row in rows}
     assert set(SHAPES) == {row.campaign.partition(":")[0] for row in rows}
+    assert len(rows) == len({row.id for row in rows})
+    assert {row.like for row in rows} - {""} <= {row.id for row in rows}
+
+
+def test_the_table_of_rows_is_current():
+    """The table in the README is what the code prints now."""
+    readme = (Path(__file__).parents[2] / "streams/evaluate/README.md").read_text("utf-8")
+
+    assert goals() in readme
 
 
 def test_every_row_is_held_against_something():

@@ -13,7 +13,7 @@ from streams.errors import InputError
 from streams.simulator import kinds
 from streams.simulator.accounts import STYLES
 from streams.simulator.campaigns import DEFAULTS, parse
-from streams.simulator.campaigns.benchmark import ROWS, table
+from streams.simulator.campaigns.benchmark import benchmark, table
 from streams.simulator.campaigns.evasions import ROTATION_MS
 from streams.simulator.campaigns.spec import EVASIONS
 from streams.simulator.generate import Simulation
@@ -314,15 +314,16 @@ def test_a_share_that_cover_traffic_forbids_is_refused():
 
 def test_the_benchmark_has_all_its_rows():
     """D1 to D16 are there, each of its campaigns can be simulated, and every shape and evasion is in one."""
-    texts = [text for row in ROWS for text in row.campaigns]
+    texts = [text for shape in benchmark().shapes for text in shape.campaigns]
     specs = [parse(text, DEFAULTS) for text in texts]
 
-    assert [f"D{n}" for n in range(1, 17)] == [row.number for row in ROWS]
+    assert [f"D{n}" for n in range(1, 17)] == [shape.id for shape in benchmark().shapes]
     assert set(DEFAULTS) == {spec.shape for spec in specs}
-    assert set(EVASIONS) - {"own_devices", "own_domains", "own_pace"} == {
+    assert set(EVASIONS) - {"own_devices", "own_domains"} == {
         name for spec in specs for name in spec.evade.split("+") if name
     }
-    relays = [spec for spec in specs if spec.shape == "reseller"]
+    assert len(texts) == len(set(texts))
+    relays = [parse(text, DEFAULTS) for shape in benchmark().shapes for text in shape.more if "reseller" in text]
     assert [54_000, 54_000] == [spec.accounts * spec.per_day * spec.hours / 24 for spec in relays]
 
 
