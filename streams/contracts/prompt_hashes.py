@@ -16,6 +16,16 @@ OPENING_MIN_UNITS = 24  # 12 words: a shorter opening is a greeting or a title
 
 
 @compiled
+def _vote(planes, carry):
+    k = 0
+    while carry:
+        held = planes[k]
+        planes[k] = held ^ carry
+        carry &= held
+        k += 1
+
+
+@compiled
 def simhash(hashes, n):
     """Give the 64-bit SimHash of single words and neighbouring pairs; 0 for no words.
 
@@ -29,20 +39,8 @@ def simhash(hashes, n):
     features = np.uint64(0)
     for i in range(n):
         word = hashes[i]
-        carry = mix(word)
-        k = 0
-        while carry:
-            held = planes[k]
-            planes[k] = held ^ carry
-            carry &= held
-            k += 1
-        carry = mix(before * STEP + word)
-        k = 0
-        while carry:
-            held = planes[k]
-            planes[k] = held ^ carry
-            carry &= held
-            k += 1
+        _vote(planes, mix(word))
+        _vote(planes, mix(before * STEP + word))
         before = word
         features += np.uint64(2)
     half = features >> np.uint64(1)
