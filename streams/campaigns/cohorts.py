@@ -36,7 +36,7 @@ POOL_MIN = 3  # accounts that infrastructure joins
 POOL_PART = 0.25  # of the largest pool's size
 JOINED_SHARE = 0.4
 ALIKE = 2.5  # deviations; measured on dealt-out sets: 95 % of pairs are below
-EVEN, ODD = 1.5, 2.5  # chi-square of hours by degree of freedom: of most accounts of a router, of hardly any
+EVEN, ODD = 1.5, 2.2  # chi-square of hours by degree of freedom: of most accounts of a router, of hardly any
 FAR = 8.0  # deviations within which an outsider counts as near
 SKEWED = 0.8  # log deviation of volumes at which accounts are certainly not dealt to
 TIMES_MAX = 8.0  # as many exchanges as the median account, or so much fewer: the rest is another life
@@ -200,8 +200,9 @@ def _dealt_to(group: Group) -> Any:
     hours = _hours(group)
     if float(np.median(hours)) > EVEN:
         return np.ones(len(group), bool)
-    usual = float(np.median(group.exchanges))
-    return (hours <= ODD) & (np.abs(group.exchanges - usual) <= 3.5 * math.sqrt(usual) + 2)
+    usual, span = float(np.median(group.exchanges)), float(np.median(group.last - group.first))
+    began = group.first >= np.percentile(group.first, 10) - span  # nobody was there long before
+    return began & (hours <= ODD) & (np.abs(group.exchanges - usual) <= 3.5 * math.sqrt(usual) + 2)
 
 
 def _pooled(group: Group) -> list[int]:
