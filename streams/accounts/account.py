@@ -1,4 +1,4 @@
-"""River models of one account, from its 8th exchange on; its plain counters are in `streams.accounts.table`."""
+"""River models of one account, from its 8th exchange on; its plain counters are in `streams.accounts.row`."""
 
 from math import log2, nan, sqrt
 from typing import Any
