@@ -6,13 +6,24 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
+from taking_turns import turn
 
 from streams.config import Settings
 from streams.runtime.broker import LocalBroker
 
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")  # of all processes of a parallel run
 IDLE_AFTER_S = 600  # runs are equal where no partition was declared idle
 
 _counter = itertools.count(1)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let tests that are marked ``alone`` have the machine to themselves."""
+    if not RUN:
+        return (yield)
+    with turn(RUN, alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

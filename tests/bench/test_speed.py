@@ -12,6 +12,8 @@ from streams.bench.rows import decode, replay
 from streams.bench.traffic import Traffic, write_traffic
 from streams.config import Settings
 
+pytestmark = pytest.mark.alone
+
 EVENTS = 40_000
 
 

@@ -22,11 +22,11 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from support import PATIENCE_S, until
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
-SEEDS = [
-    random.SystemRandom().randrange(1_000_000) for _ in range(3)
-]  # fresh ones; a failing test's name holds its own
+# fresh ones, the same in all processes of a run; a failing test's name holds its own
+FRESH = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID"))
+SEEDS = [FRESH.randrange(1_000_000) for _ in range(3)]
 TIME_LIMIT_S = 120.0  # 72 to 90 s on two free cores; other tests' remains may still be ending
 SHAPES = {"fixed_prompt", "template_variants", "low_and_slow", "hydra", "reseller", "stolen_key"}
 

@@ -3,7 +3,7 @@
 By hand, ten seeds with 500,000 events each:
 
     export STORM_SEEDS=1,2,3,4,5,6,7,8,9,10 STORM_EVENTS=500000 STORM_STEPS=200
-    uv run pytest -s tests/system/test_worker_storm.py
+    uv run pytest -n 0 -s tests/system/test_worker_storm.py
 """
 
 import os

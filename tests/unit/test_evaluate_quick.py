@@ -11,6 +11,7 @@ CLUSTERS = ("D1", "D2", "D4", "D5-10", "D11", "D16")  # what must be caught on a
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(1_800)
 def test_quick_evaluation_catches_clusters_and_names_nobody_benign(tmp_path):
     """On a tuning seed: no benign account named, clusters caught within ten times their goals, and all written."""
