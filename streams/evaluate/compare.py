@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from streams.evaluate.baselines import METHODS
 from streams.evaluate.intervals import median
-from streams.evaluate.results import ByBaseline, Result
+from streams.evaluate.results import ByBaseline, Result, backgrounds
 from streams.evaluate.summary import (
     PER_EXCHANGES,
     BaselineRow,
     BaselineSummary,
     RowSummary,
-    backgrounds,
     finite,
     infinite,
 )

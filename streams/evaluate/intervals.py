@@ -40,6 +40,20 @@ def interval(
     return found[int(tail * RESAMPLES)], found[min(int((1 - tail) * RESAMPLES), RESAMPLES - 1)]
 
 
+def share_interval(events: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """Exact interval of a share (Clopper and Pearson 1934).
+
+    >>> low, high = share_interval(0, 10)
+    >>> low, round(high, 3)
+    (0.0, 0.308)
+    """
+    from scipy.stats import beta
+
+    tail = (1 - level) / 2
+    low = float(beta.ppf(tail, events, n - events + 1)) if events else 0.0
+    return low, float(beta.ppf(1 - tail, events + 1, n - events)) if events < n else 1.0
+
+
 def rate_interval(events: int, exposure: float, level: float = LEVEL) -> tuple[float, float]:
     """Exact interval of a rate of rare events per unit of exposure (Garwood 1936).
 

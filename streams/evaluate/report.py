@@ -6,15 +6,16 @@ from pathlib import Path
 import msgspec
 
 from streams import __version__
+from streams.evaluate import calibration as calibrated
 from streams.evaluate import summary
 from streams.evaluate.compare import summarise_methods, thresholds
 from streams.evaluate.intervals import rate_interval
+from streams.evaluate.markdown import markdown
 from streams.evaluate.plots import Curve, chart, steps
-from streams.evaluate.results import Result
+from streams.evaluate.results import Result, backgrounds
 from streams.evaluate.rows import Row
 
 DAY_H = 24.0
-SHOWN_MINUTES = (0, 15, 30, 60, 240)
 
 
 def summarise(
@@ -31,11 +32,14 @@ def summarise(
             like = found[row.like].leaked.median if row.like in found else None
             found[row.id] = summary.summarise_row(row, runs, like)
     kinds = summary.summarise_kinds(runs)
-    distinct = [same[0] for same in summary.backgrounds(runs)]
+    distinct = [same[0] for same in backgrounds(runs)]
     alarms = sum(kind.cases for kind in kinds)
     exposure = max(sum(run.benign_exchanges for run in distinct), 1) / summary.PER_EXCHANGES
     innocents, hostile = sum(run.benign_named for run in runs), sum(run.hostile_named for run in runs)
-    groups = [group for run in runs for group in run.groups]
+    groups = calibrated.candidates(runs)
+    bins = calibrated.reliability(groups)
+    false = {name: summary.summarise_kinds([run for run in runs if run.split == name]) for name in splits}
+    by_split = {name: sum(kind.cases for kind in found_kinds) for name, found_kinds in false.items()}
     days = sum(run.hours for run in distinct) / DAY_H
     return summary.Summary(
         version=__version__,
@@ -51,14 +55,16 @@ def summarise(
         false_cases=alarms,
         false_per_10m=alarms / exposure,
         false_interval=rate_interval(alarms, exposure),
-        benign_named=sum(max(run.benign_named for run in same) for same in summary.backgrounds(runs)),
+        benign_named=sum(max(run.benign_named for run in same) for same in backgrounds(runs)),
         precision=hostile / (hostile + innocents) if hostile + innocents else None,
         budget_cases=false_cases_per_day * days,
         baselines=summarise_methods(runs, list(found.values()), thresholds(calibration)) if calibration else [],
         calibrated_on=sum(run.benign_exchanges for run in calibration),
-        reliability=summary.reliability(groups),
-        brier=summary.brier(groups),
-        tail=summary.tail(groups),
+        budgets=calibrated.budgets(runs, false_cases_per_day, by_split),
+        reliability=bins,
+        calibration_error=calibrated.calibration_error(bins),
+        brier=calibrated.brier(groups),
+        tail=calibrated.tail(groups),
     )
 
 
@@ -98,282 +104,3 @@ def plots(found: summary.Summary) -> dict[str, str]:
         "reliability.svg": chart("Score of candidate groups", "score", "share that is hostile", scores),
         "tail.svg": chart("Evidence that benign groups reach", "nats", "share of benign groups", tails, log_y=True),
     }
-
-
-def _n(value: float | None, digits: int = 0) -> str:
-    return "never" if value is None else f"{value:,.{digits}f}"
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    return "" if value is None or value != value else f"{100 * value:.{digits}f} %"
-
-
-def _between(interval: tuple[float, float]) -> str:
-    return "" if interval[0] != interval[0] else f"({_percent(interval[0])} - {_percent(interval[1])})"
-
-
-def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
-    return [
-        "| " + " | ".join(columns) + " |",
-        "|" + " --- |" * len(columns),
-        *("| " + " | ".join(line) + " |" for line in lines),
-        "",
-    ]
-
-
-def markdown(found: summary.Summary) -> str:
-    """Write the report as Markdown."""
-    out = ["# How early, and at what price", ""]
-    for name, seeds in found.splits.items():
-        out.append(f"- {_USE[name]}: {_ranges(seeds)}.")
-    out += [
-        f"- {found.runs} runs, {found.events:,} events; {found.benign_exchanges:,} benign exchanges in "
-        f"{found.simulated_days:,.1f} simulated days (runs of one seed share their benign events, which count once), "
-        f"{' or '.join(f'{n:,}' for n in found.accounts)} benign accounts, "
-        f"{found.cpu_h} h of CPU, version {found.version}.",
-        "- Medians over the seeds with 95 % bootstrap intervals. A campaign that was not caught within its run counts "
-        'as infinite ("never"). The worst seed may be at three times the goal.',
-        "",
-    ]
-    out += (
-        _verdict(found)
-        + _goals(found)
-        + _accounts(found)
-        + _false(found)
-        + _baselines(found)
-        + _bounds(found)
-        + _calibration(found)
-    )
-    return "\n".join(out)
-
-
-def _verdict(found: summary.Summary) -> list[str]:
-    held = [row for row in found.rows if row.met is not None]
-    missed = [row.id for row in held if not row.met]
-    out = [f"- Goals for the leak: {len(held) - len(missed)} of {len(held)} met" + _but(missed) + "."]
-    for what, values, goal in (
-        ("precision", {row.id: row.precision for row in found.rows}, summary.PRECISION_GOAL),
-        ("recall", {row.id: row.recall for row in found.rows}, summary.RECALL_GOAL),
-    ):
-        below = [name for name, value in values.items() if value < goal]
-        out.append(
-            f"- Rows with a {what} of {_percent(goal)}: {len(values) - len(below)} of {len(values)}{_but(below)}."
-        )
-    out.append(f"- False cases: {found.false_cases}; benign accounts named: {found.benign_named}.")
-    if found.baselines:
-        later = [row.id for row in found.rows if not all(one.beaten for one in row.baselines.values())]
-        out.append(
-            f"- No other method is earlier at a matched rate of false cases on {len(found.rows) - len(later)} of "
-            f"{len(found.rows)} rows{_but(later)}."
-        )
-    return [*out, ""]
-
-
-def _but(names: Sequence[str]) -> str:
-    return f" (not {', '.join(names)})" if names else ""
-
-
-_USE = {
-    "tuning": "Seeds that were used to tune the detector (no evidence of how good it is)",
-    "reporting": "Reporting seeds, which nobody tuned on",
-    "other": "Seeds of neither kind",
-}
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    parts: list[list[int]] = []
-    for n in numbers:
-        if parts and n == parts[-1][1] + 1:
-            parts[-1][1] = n
-        else:
-            parts.append([n, n])
-    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in parts)
-
-
-def _goals(found: summary.Summary) -> list[str]:
-    lines = []
-    for row in found.rows:
-        value = row.figure
-        lines.append((
-            row.id, row.title, row.unit, _n(row.goal) if row.goal is not None else "",
-            f"{_n(value.median)} ({_n(value.low)} - {_n(value.high)})", _n(value.worst),
-            {True: "yes", False: f"**no**: {row.why}", None: ""}[row.met], f"{row.caught}/{row.seeds}",
-            _n(row.exchanges), _n(row.delay_min.median),
-            ", ".join(f"{name} {n}" for name, n in row.called.items()),
-            f"{_percent(row.hostile_share[0], 2)} - {_percent(row.hostile_share[1], 2)}",
-        ))  # fmt: skip
-    columns = ("row", "shape", "unit", "goal", "median (95 %)", "worst seed", "met", "caught", "there was",
-               "delay, min", "called", "hostile share of the run")  # fmt: skip
-    campaigns = _table(("row", "campaign"), [(row.id, f"`{row.campaign}`") for row in found.rows])
-    return [
-        "## Before the first correct alert",
-        "",
-        *_table(columns, lines),
-        "![leak curves](leak.svg)",
-        "",
-        *campaigns,
-    ]
-
-
-def _accounts(found: summary.Summary) -> list[str]:
-    lines = [
-        (
-            row.id,
-            f"{_percent(row.precision, 2)} {_between(row.precision_interval)}",
-            f"{_percent(row.recall)} {_between(row.recall_interval)}",
-            "" if row.rand is None else f"{row.rand:.2f}",
-            f"{row.cases:.1f}",
-            f"{row.pools[0]:.1f} of {row.pools[1]:.1f}",
-        )
-        for row in found.rows
-    ]
-    columns = ("row", "precision", "recall", "adjusted Rand of the run", "cases", "pools said")
-    return [
-        "## Accounts that are named",
-        "",
-        "Named: ever, within 24 h of the first correct alert or to the run's end. Recall is of the accounts with "
-        "three exchanges of the campaign or more by then. Goals: "
-        f"{_percent(summary.PRECISION_GOAL)} and {_percent(summary.RECALL_GOAL)}. Over all runs "
-        f"{_percent(found.precision, 2)} of the named accounts were hostile. "
-        "Adjusted Rand: whether cases are campaigns, over all campaigns of a run, 1 is best.",
-        "",
-        *_table(columns, lines),
-        "Precision and recall of the members so many minutes after the alert (over the seeds still running):",
-        "",
-        *_over_time(found),
-        "![members over time](members.svg)",
-        "",
-    ]
-
-
-def _over_time(found: summary.Summary) -> list[str]:
-    lines = []
-    for row in found.rows:
-        at = {each.minutes: each for each in row.members}
-        cells = []
-        for minutes in SHOWN_MINUTES:
-            one = at.get(minutes)
-            if one is None or not one.named or not one.due:
-                cells.append("")
-            else:
-                cells.append(f"{_percent(one.right / one.named)}, {_percent(one.due_named / one.due)}")
-        lines.append((row.id, *cells))
-    return _table(("row", *(f"{minutes}" for minutes in SHOWN_MINUTES)), lines)
-
-
-def _false(found: summary.Summary) -> list[str]:
-    lines = [
-        (
-            kind.kind,
-            "hard" if kind.hard else "",
-            f"{kind.exchanges:,}",
-            f"{kind.cases}",
-            f"{kind.per_10m:.2f} ({kind.interval[0]:.2f} - {kind.interval[1]:.2f})",
-            f"{kind.named}",
-        )
-        for kind in found.kinds
-    ]
-    columns = ("benign kind", "", "exchanges", "false cases", "per 10 million (95 %)", "cases that name one")
-    return [
-        "## False cases",
-        "",
-        f"{found.false_cases} in {found.benign_exchanges:,} benign exchanges: {found.false_per_10m:.2f} per 10 million "
-        f"({found.false_interval[0]:.2f} - {found.false_interval[1]:.2f}); "
-        f"goal: at most {summary.FALSE_CASES_GOAL:.0f}. "
-        f"The configured budget allows {found.budget_cases:.2f} in {found.simulated_days:,.1f} simulated days.",
-        "",
-        *_table(columns, lines),
-    ]
-
-
-def _baselines(found: summary.Summary) -> list[str]:
-    if not found.baselines:
-        return []
-    columns = ("row", "stillwatch", *(base.name for base in found.baselines))
-    lines = []
-    for row in found.rows:
-        cells = [_n(next(iter(row.baselines.values())).ours)] if row.baselines else [""]
-        for base in found.baselines:
-            one = row.baselines.get(base.name)
-            mark = "" if one is None or one.beaten else " **earlier**"
-            cells.append("" if one is None else f"{_n(one.matched)} / {_n(one.usual)}{mark}")
-        lines.append((row.id, *cells))
-    about = [
-        (
-            base.name,
-            base.about,
-            base.score,
-            f"{base.matched_threshold:.3g} / {base.usual_threshold:.3g}",
-            f"{base.false_cases[0]} / {base.false_cases[1]}",
-            f"{base.innocents[0]:,} / {base.innocents[1]:,}",
-            f"{_percent(base.precision[0])} / {_percent(base.precision[1])}",
-        )
-        for base in found.baselines
-    ]
-    return [
-        "## Other methods on the same events",
-        "",
-        "Median exchanges leaked before the first alarm of which more than half is the campaign; left: at the "
-        "threshold that gives no false case on benign tuning seeds, right: at the usual threshold. **earlier**: than "
-        f"Stillwatch, at the matched threshold. The thresholds rest on {found.calibrated_on:,} benign exchanges of "
-        "tuning seeds: the fewer, the lower they are.",
-        "",
-        *_table(columns, lines),
-        *_table(
-            ("method", "what it does", "score", "thresholds", "false cases", "innocent accounts named", "precision"),
-            about,
-        ),
-    ]
-
-
-def _bounds(found: summary.Summary) -> list[str]:
-    lines = [
-        (
-            row.id,
-            f"{row.divergence:.3f}",
-            "" if row.bound is None else _n(row.bound, 1),
-            _n(row.leaked.median),
-            "" if row.nats_per_exchange is None else f"{row.nats_per_exchange:.3f}",
-        )
-        for row in found.rows
-    ]
-    columns = (
-        "row",
-        "divergence, nats per exchange",
-        "bound, exchanges",
-        "leaked, median",
-        "evidence gained per exchange",
-    )
-    return [
-        "## How near to the bound",
-        "",
-        "Wald: a test with false-alarm probability alpha needs log(1/alpha)/D exchanges on average, D being the "
-        "divergence of a hostile from a benign exchange. D is measured on what is visible of single exchanges "
-        "(purpose, and at first sight of a template, card, device or network how many accounts have shown it before), "
-        "until the first correct alert, for somebody who knows which exchanges belong together: who has to find that "
-        "out first needs more.",
-        "",
-        *_table(columns, lines),
-    ]
-
-
-def _calibration(found: summary.Summary) -> list[str]:
-    lines = [
-        (f"{b.low:.1f} - {b.high:.1f}", f"{b.groups}", f"{b.score:.3f}", f"{b.hostile:.3f}") for b in found.reliability
-    ]
-    tails = [(f"{nats:.0f}", f"{share:.5f}", f"{limit:.5f}") for nats, share, limit in found.tail]
-    return [
-        "## Calibration",
-        "",
-        "All candidate groups, with the most evidence they ever had. The score is 0.5 at the threshold."
-        + ("" if found.brier is None else f" Brier score {found.brier:.4f}."),
-        "",
-        *_table(("score", "groups", "mean score", "share hostile"), lines),
-        "![reliability](reliability.svg)",
-        "",
-        "Benign groups that ever reached so many nats; evidence that is a likelihood ratio stays under exp(-nats).",
-        "",
-        *_table(("nats", "share of benign groups", "exp(-nats)"), tails),
-        "![evidence of benign groups](tail.svg)",
-        "",
-    ]

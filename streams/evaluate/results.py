@@ -1,5 +1,7 @@
 """What one run yields, as one line of JSON."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 
@@ -107,3 +109,11 @@ class Result(msgspec.Struct):
     def benign_exchanges(self) -> int:
         """Benign exchanges of all kinds."""
         return sum(self.benign.values())
+
+
+def backgrounds(runs: Sequence[Result]) -> list[list[Result]]:
+    """Runs over the same benign events, which tell about false cases only once."""
+    found: dict[str, list[Result]] = {}
+    for run in runs:
+        found.setdefault(run.background, []).append(run)
+    return list(found.values())

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from streams.evaluate.calibration import Bin, Budget
 from streams.evaluate.divergence import bound
 from streams.evaluate.intervals import interval, mean, median, rate_interval
-from streams.evaluate.results import Group, Measured, Members, Result
+from streams.evaluate.results import Measured, Members, Result, backgrounds
 from streams.evaluate.rows import UNITS, Row
 
 WORST_FACTOR = 3.0  # the worst seed may be so much above the goal
@@ -95,16 +96,6 @@ class BaselineSummary(msgspec.Struct):
     precision: tuple[float | None, float | None]
 
 
-class Bin(msgspec.Struct, frozen=True):
-    """Groups whose score lies in a bin, and the share of them that is hostile."""
-
-    low: float
-    high: float
-    groups: int
-    score: float
-    hostile: float
-
-
 class Summary(msgspec.Struct):
     """The whole result, which `report.json` holds."""
 
@@ -126,7 +117,9 @@ class Summary(msgspec.Struct):
     budget_cases: float  # expected by the configured budget in the simulated days
     baselines: list[BaselineSummary]
     calibrated_on: int  # benign exchanges from which the baselines have their thresholds
+    budgets: list[Budget]
     reliability: list[Bin]
+    calibration_error: float | None
     brier: float | None
     tail: list[tuple[float, float, float]]  # nats, share of benign groups that reached them, exp(-nats)
 
@@ -240,14 +233,6 @@ def _members(first: Sequence[Measured]) -> list[Members]:
     ]
 
 
-def backgrounds(runs: Sequence[Result]) -> list[list[Result]]:
-    """Runs over the same benign events, which tell about false cases only once."""
-    found: dict[str, list[Result]] = {}
-    for run in runs:
-        found.setdefault(run.background, []).append(run)
-    return list(found.values())
-
-
 def summarise_kinds(runs: Sequence[Result]) -> list[KindSummary]:
     """Count false cases by benign kind against the exchanges of that kind.
 
@@ -278,29 +263,3 @@ def summarise_kinds(runs: Sequence[Result]) -> list[KindSummary]:
             )
         )
     return found
-
-
-def reliability(groups: Sequence[Group], bins: int = 10) -> list[Bin]:
-    """Share of hostile groups by score."""
-    found = []
-    for i in range(bins):
-        low, high = i / bins, (i + 1) / bins
-        inside = [g for g in groups if low <= g.score < high or (i == bins - 1 and g.score >= high)]
-        if inside:
-            found.append(
-                Bin(low, high, len(inside), mean([g.score for g in inside]), mean([float(g.hostile) for g in inside]))
-            )
-    return found
-
-
-def tail(groups: Sequence[Group]) -> list[tuple[float, float, float]]:
-    """How often benign groups reach so many nats, beside exp(-nats), which calibrated evidence stays under (Ville)."""
-    benign = [g.nats for g in groups if not g.hostile]
-    if not benign:
-        return []
-    return [(x, sum(n >= x for n in benign) / len(benign), math.exp(-x)) for x in map(float, range(13))]
-
-
-def brier(groups: Sequence[Group]) -> float | None:
-    """Mean squared difference of score and truth."""
-    return mean([(g.score - g.hostile) ** 2 for g in groups]) if groups else None

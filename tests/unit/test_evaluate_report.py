@@ -9,6 +9,8 @@ from streams.config import Settings
 from streams.errors import StillwatchError
 from streams.evaluate import report, summary, workers
 from streams.evaluate.baselines import METHODS
+from streams.evaluate.calibration import BUDGETS_A_DAY, budgets, calibration_error, candidates
+from streams.evaluate.markdown import markdown
 from streams.evaluate.plots import Curve, chart, steps
 from streams.evaluate.results import ByBaseline, FalseCase, Group, Measured, Members, Result
 from streams.evaluate.rows import Row, benign_runs
@@ -94,6 +96,45 @@ def test_calibration_counts_groups_by_score():
     assert [(0.0, 0.5), (3.0, 0.5), (4.0, 0.0)] == [found.tail[i][:2] for i in (0, 3, 4)]
 
 
+def test_reliability_says_how_sure_it_is():
+    """Shares with exact intervals, the mean distance of score and share, and benign groups of one background once."""
+    runs = [result(1, name=name) for name in ("prompts", "slow")] + [result(2)]
+
+    found = report.summarise(runs, [], 0.02)
+
+    assert [(0.0, 4, 0.0), (0.9, 3, 1.0)] == [(b.low, b.groups, b.hostile) for b in found.reliability]
+    assert [(0.0, 0.602), (0.292, 1.0)] == [tuple(round(x, 3) for x in b.interval) for b in found.reliability]
+    assert 7 == len(candidates(runs))
+    parts = [Group(nats, 0.1, "1-x") for nats in (6.0, 13.0, 2.0)]
+    assert [parts[1]] == candidates([result(3, groups=parts)])
+    assert pytest.approx((4 * 0.0001 + 3 * 0.08) / 7) == found.calibration_error == calibration_error(found.reliability)
+
+
+def test_false_cases_are_held_against_budgets_on_seeds_of_each_kind():
+    """A benign group of 8 nats is a false case at a budget of 2 a day, of 6 hours each; tuning seeds stand apart."""
+    near, far = Group(8.0, 0.03, ""), Group(1.0, 0.0, "")
+    runs = [
+        result(1, groups=[near, near, near]),
+        result(20_001, split="reporting", groups=[near, far]),
+        result(20_001, split="reporting", groups=[far, far], name="slow"),
+        result(20_002, split="reporting", groups=[far]),
+    ]
+    false = FalseCase("course", "distillation", 3, 3, True, 1.0, {"I1": 12.0})
+    runs[3].false_cases.append(false)
+
+    found = report.summarise(runs, [], 0.02)
+
+    held_out = {b.a_day: b for b in found.budgets if b.split == "reporting"}
+    assert list(BUDGETS_A_DAY) == list(held_out)
+    assert [0, 1, 1] == [held_out[a_day].reached for a_day in (0.1, 2.0, 50.0)]
+    two = held_out[2.0]
+    assert (0.5, 3, 1.0, 0.003, None) == (two.days, two.groups, two.allowed, round(two.expected, 6), two.cases)
+    assert [1, 0] == [b.cases for b in found.budgets if b.a_day == 0.02]
+    assert 3 == next(b.reached for b in found.budgets if b.split == "tuning" and b.a_day == 2.0)
+    assert [0.02, 0.03] == [b.a_day for b in budgets(runs, 0.03, {}) if b.split == "tuning"][:2]
+    assert "| held out | 2 | 6.91 | 3 | 1.00 | 0.003 | 1 (0.03 - 5.57) |  |" in markdown(found)
+
+
 def test_baseline_is_beaten_by_who_is_earlier():
     """On the same seeds, at the threshold without false cases; both never is no defeat."""
     by = ByBaseline(leaked={"D1": 30}, cases=2, false_by_kind={"course": 1}, hostile_named=10, innocents=10)
@@ -109,7 +150,7 @@ def test_baseline_is_beaten_by_who_is_earlier():
     assert (3.0, (1, 1), (10.0, 10.0), (0.5, 0.5)) == (
         template.matched_threshold, template.false_cases, template.false_per_10m, template.precision
     )  # fmt: skip
-    assert "30 / 30 **earlier**" in report.markdown(found)
+    assert "30 / 30 **earlier**" in markdown(found)
 
 
 def test_report_says_which_seeds_it_used(tmp_path):
