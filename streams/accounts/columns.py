@@ -6,7 +6,7 @@ of two kinds are two tokens.
 
 import socket
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -111,10 +111,10 @@ class Reader:
 
         Texts of prompts are turned into fingerprints and forgotten.
         """
-        whole = values if None not in values else [value or b"" for value in values]
+        whole = cast(Sequence[bytes], values) if None not in values else [value or b"" for value in values]
         # a bytearray, since what is read-only would be compiled a second time
-        text = bytearray().join([*whole, PADDING])  # type: ignore[list-item]
-        ends = np.cumsum(np.fromiter(map(len, whole), np.int64, len(values)))  # type: ignore[arg-type]
+        text = bytearray().join([*whole, PADDING])
+        ends = np.cumsum(np.fromiter(map(len, whole), np.int64, len(values)))
         rows = np.zeros(len(values), EVENT)
         scan(SCHEMA, TOPICS, np.frombuffer(text, np.uint8), ends, self._max_bytes, rows)
         if (left := np.flatnonzero(rows["read"] & (WITH_ADDRESS | WITH_TEXT))).size:

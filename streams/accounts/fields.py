@@ -6,7 +6,7 @@ All of it follows from the types of `RequestEvent`: no rule is written a second 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 # Types are inferred by numba.
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -97,12 +97,13 @@ def _type_of(type_: Any) -> tuple[int, bool, Any, Any]:
 def _schema() -> tuple[Schema, list[str]]:
     found: list[tuple[str, Any, int, int]] = []  # name, field, scope, opens
     objects = 0
-    for field in inspect.type_info(RequestEvent).fields:  # type: ignore[attr-defined]
+    for field in cast(inspect.StructType, inspect.type_info(RequestEvent)).fields:
         kind = _type_of(field.type)[0]
         objects += kind == OBJECT
         found.append((field.name, field, 0, objects if kind == OBJECT else 0))
         if kind == OBJECT:
-            struct = next(each for each in field.type.types if isinstance(each, inspect.StructType))
+            either = cast(inspect.UnionType, field.type).types  # the struct, or null
+            struct = next(each for each in either if isinstance(each, inspect.StructType))
             found += [(f"{field.name}.{inner.name}", inner, objects, 0) for inner in struct.fields]
     names = [name for name, *_ in found]
     keys = np.array([words(name.rpartition(".")[2]) for name in names])

@@ -274,7 +274,7 @@ class AccountsOperator:
             if key == MARKER_KEY:
                 marker = unpack(value, Marker)
             elif key[:1] == b"a":
-                self._load(key[1:].decode(), unpack(value, AccountState))  # type: ignore[arg-type]
+                self._load(key[1:].decode(), unpack(value, AccountState))  # type: ignore[arg-type]  # an alias is no type[T]
             elif key[:1] == b"s" and key[1:2] in segments and key[2:].isdigit():
                 segments[key[1:2]][key] = unseal(value)
             else:

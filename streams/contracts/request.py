@@ -180,14 +180,14 @@ def _decode_nested(parent: str, document: dict[str, Any], faults: list[str]) -> 
     return _NESTED[parent](**known)
 
 
-def _take(value: Any, type_: type[Struct], known: dict[str, Any], name: str) -> bool:
+def _take(value: Any, type_: type[Any], known: dict[str, Any], name: str) -> bool:
     """Add the value to the known fields if its type allows it, and tell whether it does."""
     if isinstance(value, float) and not math.isfinite(value):
         return False
     try:
         if isinstance(value, str):
             value.encode()
-        known[name] = msgspec.convert({"value": value}, type_).value  # type: ignore[attr-defined]
+        known[name] = msgspec.convert({"value": value}, type_).value
     except ValueError:
         return isinstance(value, float) and value.is_integer() and _take(int(value), type_, known, name)
     return True

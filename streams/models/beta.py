@@ -19,6 +19,6 @@ def load_beta(values: object) -> Beta:
     prior_alpha, prior_beta, alpha, beta = (real(value, "Beta", 1e-9) for value in sequence(values, 4, "Beta"))
     if alpha < prior_alpha or beta < prior_beta:
         raise StateError("stored Beta has seen less than nothing")
-    model: Any = Beta(prior_alpha, prior_beta)  # type: ignore[arg-type]
+    model: Any = Beta(prior_alpha, prior_beta)  # type: ignore[arg-type]  # River takes floats, but says int
     model.alpha, model.beta = alpha, beta
     return model

@@ -125,7 +125,7 @@ class Population:
         if self.release_ms is not None:
             self._adopt(rows, self.release_ms)
         if self.fresh is not None:
-            self._renew(rows)
+            self._renew(rows, self.fresh)
         return rows if self.adjust is None else self.adjust(self.rng, rows)
 
     def _adopt(self, rows: np.ndarray, release_ms: int) -> None:
@@ -133,11 +133,11 @@ class Population:
         adopted = rows["time"] > release_ms + np.minimum(self.accounts.adopts_ms[rows["account"]], NEVER_MS)
         rows["model"][adopted & (self.rng.random(len(rows)) < 0.8)] = NEW_MODEL
 
-    def _renew(self, rows: np.ndarray) -> None:
+    def _renew(self, rows: np.ndarray, fresh: FreshClient) -> None:
         session, first = np.unique(rows["session"], return_index=True)
         chosen = self.rng.random(len(session)) < self.fresh_share
         drawn = {
-            number: self.fresh(self.rng, account)  # type: ignore[misc]
+            number: fresh(self.rng, account)
             for number, account, take in zip(
                 session.tolist(), rows["account"][first].tolist(), chosen.tolist(), strict=True
             )

@@ -24,7 +24,8 @@ class FakeConsumer(Consumer):
     """The consumer without its base: `fetches` are what aiokafka hands out, `sought` is where it was sent."""
 
     def __init__(self, fetches: list[Mapping[TP, list[Any]]], next_offsets: dict[int, int]) -> None:
-        self.hooks = SimpleNamespace(topic="in", next_offsets=lambda: next_offsets, on_fetch=lambda: None)  # type: ignore[assignment]
+        hooks: Any = SimpleNamespace(topic="in", next_offsets=lambda: next_offsets, on_fetch=lambda: None)
+        self.hooks = hooks
         self.held = frozenset()
         self._fetching = asyncio.Lock()
         self._seeks = self._round = 0

@@ -149,10 +149,10 @@ def test_faust_keeps_the_message_value_as_it_is():
 
 def test_faust_commits_nothing_by_itself():
     """Topics without acks leave nothing to commit; checkpoints alone move the offsets."""
-    hooks = SimpleNamespace(topic="in")
-    app = faust_app(Settings(), "group", None, hooks, lambda handover: None)  # type: ignore[arg-type]
+    hooks: Any = SimpleNamespace(topic="in")
+    app = faust_app(Settings(), "group", None, hooks, lambda handover: None)
     (agent,) = app.agents.values()
-    consumer = SimpleNamespace(
+    consumer: Any = SimpleNamespace(
         app=SimpleNamespace(topics=SimpleNamespace(acks_enabled_for=lambda topic: topic in app.topics.acking_topics)),
         _committed_offset=defaultdict(lambda: None),
         _acked=defaultdict(list),
@@ -163,17 +163,18 @@ def test_faust_commits_nothing_by_itself():
     )
     message = ConsumerMessage("in", 0, 5, None, 0, (), None, None, None, 0, 0, TP("in", 0), generation_id=1)
 
-    BaseConsumer.ack(consumer, message)  # type: ignore[arg-type]
+    BaseConsumer.ack(consumer, message)
 
     assert message.acked
     assert agent.channel.acks is False
-    assert [] == list(BaseConsumer._filter_tps_with_pending_acks(consumer))  # type: ignore[arg-type]
+    assert [] == list(BaseConsumer._filter_tps_with_pending_acks(consumer))
     assert "if channel.acks:" in inspect.getsource(type(app.topics)._update_indices)
 
 
 def test_a_stage_ends_with_its_agent_and_does_not_wait_for_it():
     """A failed batch is never skipped, and SIGTERM never waits for one that hangs."""
-    app = faust_app(Settings(), "group", "one", SimpleNamespace(topic="in"), lambda handover: None)  # type: ignore[arg-type]
+    hooks: Any = SimpleNamespace(topic="in")
+    app = faust_app(Settings(), "group", "one", hooks, lambda handover: None)
 
     assert app.conf.agent_supervisor is mode.CrashingSupervisor
     assert app.conf.stream_wait_empty is False

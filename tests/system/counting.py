@@ -315,7 +315,8 @@ def make_hanging(stage: str, settings: Settings, partition: int) -> Operator:
     """Return operators whose first stage hangs in its first batch."""
     operator = make_operator(stage, settings, partition)
     if stage == "accounts":
-        operator.on_batch = lambda batch: threading.Event().wait()  # type: ignore[method-assign, assignment, return-value]
+        broken: Any = operator
+        broken.on_batch = lambda batch: threading.Event().wait()
     return operator
 
 
@@ -323,7 +324,8 @@ def make_failing(stage: str, settings: Settings, partition: int) -> Operator:
     """Return operators whose first stage has a bug that shows in its first batch."""
     operator = make_operator(stage, settings, partition)
     if stage == "accounts":
-        operator.on_batch = lambda batch: [1 // 0]  # type: ignore[method-assign, assignment, return-value, list-item]
+        broken: Any = operator
+        broken.on_batch = lambda batch: [1 // 0]
     return operator
 
 
@@ -332,7 +334,8 @@ def make_oversized(stage: str, settings: Settings, partition: int) -> Operator:
     operator = make_operator(stage, settings, partition)
     if stage == "campaigns":
         huge = Record(ALERTS, None, b"key", bytes(2 * settings.kafka.max_record_bytes))
-        operator.on_batch = lambda batch: [huge]  # type: ignore[method-assign]
+        broken: Any = operator
+        broken.on_batch = lambda batch: [huge]
     return operator
 
 

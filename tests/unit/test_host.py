@@ -75,7 +75,7 @@ def batch(*offsets: int, partition: int = 0) -> Batch:
 def host(next_offset: int = 0, limits: dict[int, int] | None = None) -> tuple[StageHost, Echo, FakeOutputs]:
     """A host with one partition."""
     outputs, operator = FakeOutputs(), Echo()
-    made = StageHost("accounts", outputs, StageStats("accounts"), fail, limits)  # type: ignore[arg-type]
+    made = StageHost("accounts", outputs, StageStats("accounts"), fail, limits)  # type: ignore[arg-type]  # a fake
     made.install({0: Restored(operator, next_offset, 0)})
     return made, operator, outputs
 
@@ -204,7 +204,7 @@ def test_an_undelivered_record_ends_the_process():
 
     assert capture is not None
     with pytest.raises(Failed, match=r"Output to llm\.alerts cannot be delivered: Broker: too large"):
-        capture.deliveries.on_delivery(Refused(), Message())  # type: ignore[arg-type]
+        capture.deliveries.on_delivery(Refused(), Message())  # type: ignore[arg-type]  # fakes
 
 
 def test_nothing_changed_is_no_checkpoint():
