@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,13 @@ def steady(name: str, samples: Iterable[Sample], events: int) -> Row:
     found.start_cpu_s = round(samples[0].cpu_s, 1)
     found.memory_bytes = max(s.resident_bytes for s in samples)
     return found
+
+
+@contextmanager
+def variable(name: str, value: str) -> Iterator[None]:
+    """Set an environment variable for the processes that are started meanwhile."""
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]

@@ -1,12 +1,11 @@
 """Measure rows in turns, each in a process of its own, all on the same events."""
 
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import msgspec
 
 from streams.bench.digest import Digest, digest_of_topics, void
 from streams.bench.hosts import Job
-from streams.bench.meter import VARIABLE, Sample, samples_of, steady
+from streams.bench.meter import VARIABLE, Sample, samples_of, steady, variable
 from streams.bench.pins import cores, pinned
 from streams.bench.rows import Operated, Replayed, Row
 from streams.bench.table import KINDS, missing
@@ -140,7 +139,7 @@ class Runner:
         else:
             arguments += ["--stages", "accounts"]
         worker = WorkerProcess(settings, Path(job.folder), *arguments)
-        with pinned(self.measured), _variable(VARIABLE, msgspec.json.encode(job).decode()):
+        with pinned(self.measured), variable(VARIABLE, msgspec.json.encode(job).decode()):
             worker.start()
         try:
             code = self._wait(name, lambda: worker.exit_code, job)
@@ -159,15 +158,6 @@ class Runner:
                 self.report(name, samples[-1].events)
             time.sleep(LOOK_S)
         return code
-
-
-@contextmanager
-def _variable(name: str, value: str) -> Iterator[None]:
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        del os.environ[name]
 
 
 def read_alerts(settings: Settings) -> list[Alert]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -36,7 +37,8 @@ def filled(
             done += count
             report("fill the topic", done)
 
-        events = (Event(0, (key_of(line) or b"").decode(), line) for line in traffic.lines())
+        lines = islice(traffic.lines(), traffic.events)
+        events = (Event(0, (key_of(line) or b"").decode(), line) for line in lines)
         produce(events, settings.kafka.requests_topic, producer_config(settings), produced)
         yield settings
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from streams.bench.table import COLUMNS, KINDS, cells, lines_of, markdown, missing
+from streams.bench.table import COLUMNS, KINDS, Line, cells, lines_of, markdown, missing
 from streams.commands.options import JSON, echo_json, echo_table, with_settings
 from streams.config import Settings
 
@@ -54,6 +54,13 @@ def _rows(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
 @click.option(
     "--markdown", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a table here, a plot beside it."
 )
+@click.option("--live", "with_live", is_flag=True, help="Also latency at half of the worker's rate, and kill -9.")
+@click.option(
+    "--scale",
+    "curve",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Instead: cost by number of accounts, up to --accounts, into this file of JSON lines; goes on where it ended.",
+)
 @JSON
 def bench(
     settings: Settings,
@@ -64,6 +71,8 @@ def bench(
     rows: tuple[str, ...],
     runs: int,
     page: Path | None,
+    with_live: bool,
+    curve: Path | None,
     as_json: bool,
 ) -> None:
     """Measure decoding, replay, and a worker on a real broker, on the same simulated events.
@@ -74,6 +83,12 @@ def bench(
     the events per second. `--rows all` adds the limits of the clients, and stage accounts in other frameworks
     (`uv sync --group bench-hosts`).
     """
+    if curve is not None:
+        _scale(curve, accounts, settings, as_json)
+        return
+    if with_live and "worker" not in rows:
+        raise click.UsageError("--live needs the row of the worker, whose rate it halves.")
+    from streams.bench.live import live, text
     from streams.bench.run import Runner
     from streams.bench.traffic import write_traffic
 
@@ -84,15 +99,19 @@ def bench(
         path = Path(folder) / "events.jsonl"
         traffic = write_traffic(path, accounts, events, seed, lambda n: report("simulate", n), prompts)
         found = Runner(traffic, settings, Path(folder), report).run(rows, runs)
-    lines = lines_of(found, rows)
+        lines = lines_of(found, rows)
+        rate = next((line.events_per_s[0] for line in lines if line.name == "worker"), 0.0)
+        lived = live(traffic, settings, rate, report) if with_live else None
     if as_json:
-        echo_json({"traffic": msgspec.structs.replace(traffic, path=""), "rows": found, "lines": lines})
+        short = msgspec.structs.replace(traffic, path="")
+        echo_json({"traffic": short, "rows": found, "lines": lines, "live": lived})
     else:
         _show(traffic, found, lines)
+        click.echo(f"\n{text(lived)}" if lived else "", nl=lived is not None)
     if page is not None:
         from streams.bench.plot import bars
 
-        page.write_text(markdown(lines))
+        page.write_text(markdown(lines) + (f"\n{text(lived)}\n" if lived else ""))
         page.with_suffix(".svg").write_text(bars(lines, f"{prompts}, {events:,} events"))
     if any(line.void and not missing(line.name) for line in lines):
         raise SystemExit(1)
@@ -120,7 +139,19 @@ def _progress() -> "Iterator[Callable[[str, int], None]]":
             click.echo("\r\x1b[K", err=True, nl=False)
 
 
-def _show(traffic: "Traffic", rows: "list[Row]", lines: list) -> None:  # type: ignore[type-arg]
+def _scale(path: Path, largest: int, settings: Settings, as_json: bool) -> None:
+    from streams.bench.curve import COLUMNS, cells, measure_all, model
+
+    with _progress() as report:
+        points = measure_all(path, largest, settings, report)
+    if as_json:
+        echo_json(points)
+    else:
+        echo_table(COLUMNS, [cells(point) for point in points])
+        click.echo(f"\n{model(points)}")
+
+
+def _show(traffic: "Traffic", rows: "list[Row]", lines: list[Line]) -> None:
     size = traffic.size_bytes / traffic.events
     click.echo(f"{traffic.events:,} events of {size:,.0f} bytes, {traffic.accounts:,} accounts\n")
     echo_table(COLUMNS, [cells(line) for line in lines])

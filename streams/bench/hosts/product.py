@@ -1,6 +1,7 @@
 """What the worker hosts when it is measured (its hidden option ``--operators``): the real operators, counted."""
 
 import os
+import time
 from functools import cache
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 from streams.accounts.columns import Reader
 from streams.accounts.operator import AccountsOperator
 from streams.bench.hosts import Job
+from streams.bench.live import Verdict
 from streams.bench.meter import VARIABLE, Meter, Metered
 from streams.config import Settings
 from streams.contracts.packets import Signals, decode_evidence
@@ -54,6 +56,34 @@ def all_volatile(stage: str, settings: Settings, partition: int) -> Any:
 def _signals(batch: Batch) -> int:
     packets = (decode_evidence(value or b"") for value in batch.values)
     return sum(items.size for packet, items in packets if isinstance(packet, Signals))
+
+
+class _Watched:
+    """Campaigns, which says when it has decided everything up to a time."""
+
+    def __init__(self, operator: Any, path: str) -> None:
+        self._operator, self._path = operator, path
+        self.partition = operator.partition
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._operator, name)
+
+    def on_batch(self, batch: Batch) -> list[Record]:
+        """Pass on, and write a line if a tick was decided."""
+        before = self._operator.ticks.done
+        out: list[Record] = self._operator.on_batch(batch)
+        if (done := self._operator.ticks.done) > before:
+            with open(self._path, "ab") as file:
+                file.write(msgspec.json.encode(Verdict(time.time(), done / 1_000)) + b"\n")
+        return out
+
+
+def watched(stage: str, settings: Settings, partition: int) -> Any:
+    """The product as it is; campaigns says when it decides."""
+    operator = make_operator(stage, settings, partition)
+    if stage != "campaigns":
+        return operator
+    return _Watched(operator, msgspec.json.decode(os.environ[VARIABLE], type=Job).meter)
 
 
 class _Scanner(Reader):
