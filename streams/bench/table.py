@@ -91,7 +91,7 @@ COLUMNS = ("", "events/s", "us of CPU an event", "events/s a core by CPU", "MB",
 def cells(line: Line) -> tuple[str, ...]:
     """Return a line as texts, in the order of `COLUMNS`."""
     if line.void:
-        return (line.label, line.void, "", "", "", "", "")
+        return (line.label, line.void.splitlines()[0], "", "", "", "", "")
     rate, cpu = line.events_per_s, line.cpu_us_per_event
     return (
         line.label,

@@ -155,6 +155,9 @@ def _show(traffic: "Traffic", rows: "list[Row]", lines: list[Line]) -> None:
     size = traffic.size_bytes / traffic.events
     click.echo(f"{traffic.events:,} events of {size:,.0f} bytes, {traffic.accounts:,} accounts\n")
     echo_table(COLUMNS, [cells(line) for line in lines])
+    for row in rows:
+        if row.void:
+            click.echo(f"\nrun {row.run + 1} of the {row.row} is void: {row.void}")
     for row in [row for row in rows if row.run == 0]:
         if row.stages_us_per_event:
             stages = ", ".join(f"{stage} {us}" for stage, us in row.stages_us_per_event.items())

@@ -1,19 +1,21 @@
 """Unit tests of what `stillwatch bench` makes of its measurements."""
 
+from contextlib import nullcontext
 from xml.etree import ElementTree
 
 import msgspec
 import numpy as np
 import pytest
 
-from streams.bench import table
+from streams.bench import run, table
 from streams.bench.digest import Digest, void
 from streams.bench.meter import Meter, Sample, samples_of, steady
 from streams.bench.plot import bars
 from streams.bench.rows import Row
-from streams.bench.run import void_alerts
+from streams.bench.run import Runner, void_alerts
 from streams.bench.table import KINDS, NOT_INSTALLED, cells, lines_of, markdown
-from streams.bench.traffic import TEXT_CHARS, write_traffic
+from streams.bench.traffic import TEXT_CHARS, Traffic, write_traffic
+from streams.config import Settings
 from streams.contracts.packets import RUNNING, SIGHTING, SIGNAL, Sightings, Signals, encode_packet
 from streams.errors import StillwatchError
 from streams.operator import ALERTS, EVIDENCE, SIGHTINGS
@@ -148,6 +150,22 @@ def test_what_is_not_installed_is_said(monkeypatch):
     (line,) = lines_of([], ["quix"])
     assert NOT_INSTALLED == line.void
     assert not table.missing("faust")
+
+
+def test_a_host_that_fails_makes_its_row_void(monkeypatch, tmp_path):
+    """The others are still measured, and what it said last is shown."""
+
+    def failed(runner: Runner, name: str, settings: Settings) -> Row:
+        raise StillwatchError("faust ended early (exit 1). Its last lines:\n  boom")
+
+    monkeypatch.setattr(Runner, "_from_topic", failed)
+    monkeypatch.setattr(run, "own_topics", lambda settings, name: nullcontext(settings))
+    runner = Runner(Traffic("", 0, 0, 0), Settings(), tmp_path, lambda what, events: None)
+    found = runner._measure("faust", Settings(), 1)
+    assert (KINDS["faust"].label, 1) == (found.row, found.run)
+    assert "boom" in found.void
+    (line,) = lines_of([found], ["faust"])
+    assert "faust ended early (exit 1). Its last lines:" == cells(line)[1]
 
 
 def test_table_and_plot_have_every_line():
