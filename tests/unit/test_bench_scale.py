@@ -4,10 +4,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from streams.bench import crowd, scale
 from streams.bench.crowd import LEAST_EVENTS, PER_ACCOUNT, Crowd
 from streams.bench.curve import COLUMNS, cells, measure_all, model, points_of, sizes
 from streams.bench.live import Verdict, due, measure, verdicts_of
 from streams.bench.scale import Point, Size
+from streams.bench.scale import measure as measure_size
 from streams.bench.traffic import Traffic
 from streams.config import Settings
 from streams.contracts.request import RequestEvent, decode_request
@@ -23,15 +25,15 @@ def point(seen: int, held: int, us: float, size: int) -> Point:
 
 def test_a_crowd_is_whole():
     """Every account shows up, in order of event time, with events that are plain and unlike each other."""
-    crowd = Crowd(120_000)
-    found = [(key, decode_request(line, 10_000)) for _, (key, line) in zip(range(5_000), crowd.lines(), strict=False)]
+    many = Crowd(120_000)
+    found = [(key, decode_request(line, 10_000)) for _, (key, line) in zip(range(5_000), many.lines(), strict=False)]
     assert all(isinstance(event, RequestEvent) and event.account_id.encode() == key for key, event in found)
     times = [event.event_time for _, event in found]
     assert sorted(times) == times
     assert 5_000 == len({event.event_id for _, event in found})
-    keys = [key for key, _ in crowd.lines()]
+    keys = [key for key, _ in many.lines()]
     assert (3 * 120_000, 120_000) == (len(keys), len(set(keys)))
-    assert max(120_000 * PER_ACCOUNT, LEAST_EVENTS) == crowd.events
+    assert max(120_000 * PER_ACCOUNT, LEAST_EVENTS) == many.events
 
 
 def test_few_accounts_are_busy():
@@ -48,6 +50,22 @@ def test_lifetimes_make_accounts_come_and_go():
     short = Size(1_000_000, 100_000).limits(settings)
     assert 30_000 == short.accounts.ttl_ms  # a tenth of 3 million events at 10,000 a second of event time
     assert short.time.far_ahead_ms < short.accounts.ttl_ms
+
+
+@pytest.mark.parametrize(("seen", "held"), [(2_000, 2_000), (8_000, 2_000)], ids=["all held", "evicted"])
+def test_a_size_is_measured(monkeypatch, seen, held):
+    """All stages are fed, checkpointed and restored; where accounts come and go, far fewer are held than seen."""
+    monkeypatch.setattr(crowd, "LEAST_EVENTS", 24_000)
+    monkeypatch.setattr(scale, "CHECKPOINT_EVENTS", 6_000)
+    found = measure_size(Size(seen, held), Settings())
+    assert (seen, 24_000) == (found.seen, found.events)
+    assert found.held == seen if held == seen else held / 2 < found.held < seen / 2
+    for figures in (found.us_per_event, found.state_bytes, found.restart_s):
+        assert {"accounts", "tokens", "campaigns"} == set(figures)
+        assert all(figure >= 0 for figure in figures.values())
+    assert found.us_per_event["accounts"] > 0
+    assert found.state_bytes["accounts"] > 100 * found.held
+    assert found.first_sightings_bytes > 0
 
 
 def test_sizes_end_with_eviction():
