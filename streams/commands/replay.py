@@ -1,5 +1,6 @@
 """``stillwatch replay``: the detector over files, in one process and without a broker."""
 
+import os
 import sys
 import time
 from contextlib import ExitStack
@@ -64,6 +65,8 @@ def replay(
     from streams.operator import ALERTS, DEAD_LETTERS, Record
     from streams.replay import replay as run
 
+    if state_path is not None and not os.access(state_path.parent, os.W_OK):
+        raise InputError(f"cannot write {state_path}: its folder is missing, or not to be written to")  # not at the end
     with ExitStack() as stack:
         outputs: dict[str, Any] = {}
         for role, path in ((ALERTS, alerts_path), (DEAD_LETTERS, dead_path)):

@@ -249,6 +249,8 @@ def test_the_commands_hand_it_on(tmp_path: Path):
     replay.end()
     assert [record.value for record in warm if record.role == ALERTS] == alerts.read_bytes().splitlines()
 
+    nowhere = CliRunner().invoke(main, ["replay", str(tmp_path / "none"), "--state", str(tmp_path / "no" / "where")])
+    assert (InputError.exit_code, True) == (nowhere.exit_code, "its folder is missing" in nowhere.output)
     reference.write_bytes(b"broken")
     for command in (begun, ["worker", "--reference", str(reference)]):
         refused = CliRunner().invoke(main, command)
