@@ -60,7 +60,8 @@ COLUMNS = (
 def cells(point: Point) -> tuple[str, ...]:
     """Return a point as texts, in the order of `COLUMNS`; bytes are memory by account held.
 
-    Those of stage accounts are without its first sightings, which have a column of their own.
+    Those of stage accounts are without its first sightings, which have a column of their own. Where accounts are
+    evicted they are left out: what one stage lets go another one takes.
     """
     first = point.first_sightings_bytes
     bytes_ = (point.memory_bytes["accounts"] - first, first, *(point.memory_bytes[stage] for stage in STAGES[1:]))
@@ -69,7 +70,7 @@ def cells(point: Point) -> tuple[str, ...]:
         f"{point.held:,}",
         f"{point.events_per_s:,}",
         *(f"{point.us_per_event[stage]:.1f}" for stage in STAGES),
-        *(f"{size / max(1, point.held):,.0f}" for size in bytes_),
+        *(f"{size / point.held:,.0f}" if point.held == point.seen else "" for size in bytes_),
         f"{point.memory_bytes['process'] / 1e6:,.0f}",
         f"{sum(point.state_bytes.values()) / 1e6:,.0f}",
         f"{sum(point.restart_s.values()):.1f}",

@@ -5,6 +5,7 @@ possible after, and its latency counts from when it was due, so a stall is paid 
 meanwhile (no coordinated omission).
 """
 
+import itertools
 import os
 import re
 import signal
@@ -31,7 +32,7 @@ from streams.simulator.generate import Event
 from streams.simulator.sinks import produce
 
 LOAD = 0.5  # of the rate at which the worker drained the topic
-LIVE_S = 90.0  # at most
+LIVE_S = 90.0
 KILL_SHARE = 0.4  # of that time: then the worker is killed
 SETTLE_S = 10.0  # left out at the start: the first ticks wait for every partition to have a watermark
 READY_S = 120.0
@@ -69,8 +70,10 @@ def live(traffic: Traffic, settings: Settings, rate: float, report: Callable[[st
     Raises `StillwatchError` if the worker fails or does not recover.
     """
     measured, others = cores()
+    if rate <= 0:
+        raise StillwatchError("the worker's rate is not known.")
     rate *= LOAD
-    count = min(traffic.events, int(rate * LIVE_S))
+    count = int(rate * LIVE_S)
     empty = msgspec.structs.replace(traffic, events=0)
     with (
         filled(empty, settings, others, report) as ready,
@@ -129,8 +132,13 @@ def _under_load(
 
 
 def due(traffic: Traffic, rate: float, count: int, began_s: float) -> Iterator[Event]:
-    """Yield the first ``count`` events with the moments at which they are due as their event times."""
-    for i, line in zip(range(count), traffic.lines(), strict=False):
+    """Yield ``count`` events with the moments at which they are due as their event times.
+
+    If the traffic has fewer, it comes again under other event ids.
+    """
+    rounds = itertools.count()
+    again = (line.replace(b'"event_id":"', b'"event_id":"%d-' % n, 1) for n in rounds for line in traffic.lines())
+    for i, line in zip(range(count), again, strict=False):
         found = _TIME.search(line)
         if found is None:
             raise StillwatchError("An event without event_time: the simulator writes none.")

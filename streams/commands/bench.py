@@ -14,6 +14,7 @@ import msgspec
 from streams.bench.table import COLUMNS, KINDS, Line, cells, lines_of, markdown, missing
 from streams.commands.options import JSON, echo_json, echo_table, with_settings
 from streams.config import Settings
+from streams.errors import StillwatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,19 +102,25 @@ def bench(
         found = Runner(traffic, settings, Path(folder), report).run(rows, runs)
         lines = lines_of(found, rows)
         rate = next((line.events_per_s[0] for line in lines if line.name == "worker"), 0.0)
-        lived = live(traffic, settings, rate, report) if with_live else None
+        lived, failed = None, ""
+        if with_live:
+            try:
+                lived = live(traffic, settings, rate, report)
+            except StillwatchError as error:  # the rows still count
+                failed = f"no latency: {error.message}"
     if as_json:
         short = msgspec.structs.replace(traffic, path="")
         echo_json({"traffic": short, "rows": found, "lines": lines, "live": lived})
     else:
         _show(traffic, found, lines)
-        click.echo(f"\n{text(lived)}" if lived else "", nl=lived is not None)
+        if with_live:
+            click.echo(f"\n{text(lived) if lived else failed}")
     if page is not None:
         from streams.bench.plot import bars
 
         page.write_text(markdown(lines) + (f"\n{text(lived)}\n" if lived else ""))
         page.with_suffix(".svg").write_text(bars(lines, f"{prompts}, {events:,} events"))
-    if any(line.void and not missing(line.name) for line in lines):
+    if failed or any(line.void and not missing(line.name) for line in lines):
         raise SystemExit(1)
 
 

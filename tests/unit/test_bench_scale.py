@@ -116,12 +116,13 @@ def test_a_worker_that_never_recovers_is_an_error():
 
 
 def test_events_are_stamped_with_the_moment_they_are_due(tmp_path):
-    """The event time is that of the schedule, not of the sending, and the rest of the event stays."""
+    """The event time is that of the schedule, not of the sending, and few events come again under other ids."""
     path = tmp_path / "events"
-    path.write_bytes(b'{"event_time":5,"account_id":"a"}\n{"event_time":7,"account_id":"b"}\n{"event_time":9}\n')
-    found = list(due(Traffic(str(path), 3, 0, 0), 4.0, 2, 100.0))
-    assert [(100_000, "a"), (100_250, "b")] == [(event.time_ms, event.account_id) for event in found]
-    assert b'{"event_time":100250,"account_id":"b"}' == found[1].value
+    lines = (b'{"event_id":"x","event_time":%d,"account_id":"%c"}\n' % (5, who) for who in b"ab")
+    path.write_bytes(b"".join(lines))
+    found = list(due(Traffic(str(path), 2, 0, 0), 4.0, 3, 100.0))
+    assert [(100_000, "a"), (100_250, "b"), (100_500, "a")] == [(event.time_ms, event.account_id) for event in found]
+    assert b'{"event_id":"1-x","event_time":100500,"account_id":"a"}' == found[2].value
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path):
