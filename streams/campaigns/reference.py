@@ -1,10 +1,10 @@
 """The benign reference: what ordinary groups and accounts are like, learned only from what stayed clean.
 
-An account enters after a clean period, flagged traffic never, and no cluster (accounts of one owner, of one family, that
-share a token, or whose prompts are after the same) is more than an eighth of what a forest is made of. Two generations:
-the *challenger* learns, the *champion* scores; once a day the challenger becomes champion, which is counted
-(`reference_swaps`), so that a campaign that runs from the first minute has to stay unnoticed for a whole generation
-before it could teach anything.
+An account enters after a clean period, flagged traffic never, and no cluster (accounts of one owner, of one family,
+that share a token, or whose prompts are after the same) is more than an eighth of what a forest is made of. Two
+generations: the *challenger* learns, the *champion* scores; once a day the challenger becomes champion, which is
+counted (`reference_swaps`), so that a campaign that runs from the first minute has to stay unnoticed for a whole
+generation before it could teach anything.
 
 A stage without state may begin with a reference that a replay of history left (`carried.py`): it is the champion of
 the first day, and what takes its place was learned live.

@@ -12,7 +12,7 @@ from streams.campaigns.state import HOUR_MS, CampaignsState
 from streams.contracts.packets import CLIENT, HEAD, NETWORK, TAIL
 from streams.operator import Record
 
-ANYBODYS = {NETWORK, CLIENT, HEAD, TAIL}  # tokens that say little of who belongs together, unless a family is made of them
+ANYBODYS = {NETWORK, CLIENT, HEAD, TAIL}  # say little of who belongs together, unless a family is made of them
 GROUP_CLEAN_MS = 24 * HOUR_MS  # and a group after so long
 
 
