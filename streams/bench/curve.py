@@ -60,11 +60,12 @@ COLUMNS = (
 def cells(point: Point) -> tuple[str, ...]:
     """Return a point as texts, in the order of `COLUMNS`; bytes are memory by account held.
 
-    Those of stage accounts are without its first sightings, which have a column of their own. Where accounts are
-    evicted they are left out: what one stage lets go another one takes.
+    Those of stage accounts include its first sightings, whose tables have a column of their own; what is reserved in
+    them and never touched is in that column only. Where accounts are evicted memory is left out: what one stage lets go
+    another one takes.
     """
-    first = point.first_sightings_bytes
-    bytes_ = (point.memory_bytes["accounts"] - first, first, *(point.memory_bytes[stage] for stage in STAGES[1:]))
+    by_stage = [point.memory_bytes[stage] for stage in STAGES]
+    bytes_ = (by_stage[0], point.first_sightings_bytes, *by_stage[1:])
     return (
         f"{point.seen:,}",
         f"{point.held:,}",
