@@ -13,6 +13,7 @@ Cannot see: accounts that mix the list with much other traffic, a list dealt out
 """
 
 import math
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from streams.campaigns.reference import Reference
 from streams.campaigns.shared import SharedTokens
 from streams.campaigns.table import AccountTable
 from streams.contracts.alert import Evidence
+from streams.contracts.packets import DEVICE, NETWORK, PAYMENT
 
 PROMPTS_MIN = 8  # of an account: with fewer, any two are alike
 ACCOUNTS_MIN = 12
@@ -34,6 +36,7 @@ SEED_MIN = 4  # accounts alike in a sample from which a cohort is grown
 SEEDS_MAX = 24  # of a sample
 POOL_MIN = 3  # accounts that infrastructure joins
 POOL_PART = 0.25  # of the largest pool's size
+NETWORKS_MIN = 2  # in common with others of the group, or a card or a device
 JOINED_SHARE = 0.4
 ALIKE = 2.5  # deviations; measured on dealt-out sets: 95 % of pairs are below
 EVEN, ODD = 1.5, 2.2  # chi-square of hours by degree of freedom: of most accounts of a router, of hardly any
@@ -117,7 +120,7 @@ def cohorts(table: AccountTable, shared: SharedTokens, covered: set[int], now: i
             known = group.rows["prompts"] >= np.median(group.rows["prompts"])
             joined = float(np.isin(group.at[known], pooled).mean())
             if joined >= JOINED_SHARE and len(pooled) >= ACCOUNTS_MIN:
-                group = group.take(np.isin(group.at, pooled))
+                group = group.take(_tied(group, pooled))
             if (fits := _dealt_to(group)).sum() >= ACCOUNTS_MIN:
                 group = group.take(fits)
             first = min(range(len(group)), key=lambda i: (int(group.first[i]), int(group.rows["hash"][i])))
@@ -214,6 +217,21 @@ def _pooled(group: Group) -> list[int]:
     ]
     most = max(map(len, pools), default=0)
     return [row for inside in pools if len(inside) >= POOL_PART * most for row in inside]
+
+
+def _tied(group: Group, pooled: list[int]) -> Any:
+    """Mask of the pooled accounts that share a card, a device or several networks with others of the group.
+
+    One network is not enough to be named: a residential proxy leads through homes, and people live in them.
+    """
+    networks: Counter[int] = Counter()
+    paid: set[int] = set()
+    for token, rows in group.infrastructure.values():
+        if token.kind == NETWORK:
+            networks.update(rows)
+        elif token.kind in (PAYMENT, DEVICE):
+            paid.update(rows)
+    return np.isin(group.at, [row for row in pooled if row in paid or networks[row] >= NETWORKS_MIN])
 
 
 def _strangers(group: Group) -> float:

@@ -26,6 +26,7 @@ from streams.contracts.packets import DEVICE, KIND_NAMES, NEAR_HIGH, NETWORK, PA
 AXES = ("volume", "structure", "focus", "coordination", "identity", "benign")
 MEMBERS_MIN = 3
 POOLED_SHARE = 0.5
+SHOWN_MANY = 3  # texts in common that half of a group's accounts show
 OWNERS_WEIGHT = 1.5  # nats per e-fold of owners: benign shared templates thin out like n**-1.6
 OWNERS_MAX = 6.5
 PURPOSE_MAX = 4.0
@@ -342,7 +343,11 @@ def named(group: Group) -> Any:
     mask = uses | once | ((group.shown >= 3) & (group.purity >= 0.1))
     if int(mask.sum()) < MEMBERS_MIN:
         return mask
+    # of several texts in common, a stranger shows the one that was his: cover traffic copies what people send
+    many = float(np.median(group.shown[mask])) >= SHOWN_MANY
     pooled = {row for _, rows in group.take(mask).pools if len(rows) >= MEMBERS_MIN for row in rows}
     if len(pooled) >= POOLED_SHARE * int(mask.sum()):
         mask &= np.isin(group.at, list(pooled)) | uses
+    if many:
+        mask &= np.isin(group.at, list(pooled)) | (group.shown > 1)
     return mask
