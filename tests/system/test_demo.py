@@ -115,6 +115,12 @@ def test_demo_on_a_given_cluster_leaves_nothing_on_it(kafka, tmp_path):
     assert set() == {e.group_id for e in admin.list_consumer_groups(request_timeout=10).result().valid} - groups
 
 
+def _take_terminal() -> None:
+    """Make standard input the terminal of the process, and let Ctrl-C through even if tests run in the background."""
+    ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_demo_shows_a_screen_and_stops_everything_on_ctrl_c(tmp_path):
     """In a terminal it draws all of it; Ctrl-C ends broker and worker, gives the terminal back, and is 130."""
     master, slave = pty.openpty()
@@ -122,14 +128,14 @@ def test_demo_shows_a_screen_and_stops_everything_on_ctrl_c(tmp_path):
     environ = dict(os.environ, TERM="xterm-256color", TMPDIR=str(tmp_path))
     process = subprocess.Popen(
         command("--seed", "11"), stdin=slave, stdout=slave, stderr=slave, env=environ, start_new_session=True,
-        preexec_fn=lambda: ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=_take_terminal,
     )  # fmt: skip
     os.close(slave)
     shown = b""
 
     def drawn(what: bytes) -> bool:
         nonlocal shown
-        if select.select([master], [], [], 0)[0]:
+        while select.select([master], [], [], 0)[0]:  # all of it: who writes faster than this reads has to wait
             try:
                 shown += os.read(master, 1 << 16)
             except OSError:  # the other side is closed

@@ -108,7 +108,8 @@ def test_members_over_time_follow_the_fold():
 def test_false_case_is_named_after_most_of_its_accounts():
     """It tells when it was opened and for what reasons."""
     whole = Truth(1, 0, DAY, [truth()], [KindTruth("hobbyist", False, ["b1", "b2"])])
-    cases = {"x": [alert("x", "b1 b2", at_ms=60 * MINUTE)]}
+    reasons = (Evidence("I1", 1.0, 2, 2, "shared"),)
+    cases = {"x": [alert("x", "b1 b2", at_ms=60 * MINUTE, evidence=reasons)]}
 
     found = false_cases(Scorer(whole).score(cases), cases, 0)
 
