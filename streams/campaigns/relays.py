@@ -6,11 +6,12 @@ mobile user many networks but one client; a team one organisation.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from streams.campaigns.evidence import evidence, ramp
+from streams.campaigns.evidence import OWNERS_WEIGHT, evidence, ramp
 from streams.campaigns.families import Member
 from streams.campaigns.group import Group
 from streams.campaigns.shared import SharedTokens
@@ -23,36 +24,55 @@ CLIENTS_MIN = 3
 POOL_MIN = 2
 MEETS_MIN = 2  # customers in common with the rest of the pool, ...
 MEETS_SHARE = 0.3  # ... or so much of its networks: a bystander meets a pool in one cloud or VPN
+# of a pool so large that each account has had few customers yet
+FEW_NETWORKS_MIN, FEW_CLIENTS_MIN = 2, 2
+FEW_MEETS_SHARE = 0.5
+FEW_POOL_MIN = 12
+FEW_OWNERS = 8  # as many roaming strangers meet by chance
+OWNERS_MAX = 5.5
 IDLE_MS = 86_400_000
 
 
-def candidates(table: AccountTable, now: int) -> Any:
+def candidates(table: AccountTable, now: int, networks_min: int = NETWORKS_MIN, clients_min: int = CLIENTS_MIN) -> Any:
     """Rows of accounts with many networks and many clients."""
     rows = table.used
-    mask = (rows["networks"] >= NETWORKS_MIN) & (rows["clients"] >= CLIENTS_MIN) & (now - rows["last"] < IDLE_MS)
+    mask = (rows["networks"] >= networks_min) & (rows["clients"] >= clients_min) & (now - rows["last"] < IDLE_MS)
     return np.flatnonzero(mask)
 
 
 def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int, Group]]:
-    """Candidate pools: (token that founds it, accounts joined by a customer's network, a card or a device)."""
-    rows = candidates(table, now)
-    if rows.size < POOL_MIN:
-        return []
-    members = {
-        int(row): Member(
-            int(table.rows["first"][row]), int(table.rows["last"][row]), int(table.rows["exchanges"][row]), 0, 0
-        )
-        for row in rows
-    }
-    group = Group(table, shared, members, [], now)
+    """Candidate pools: (token that founds it, accounts joined by a customer's network, a card or a device).
+
+    A pool is of accounts with many customers each, or of a dozen and more with a few each, most of whom others of the
+    pool have, too.
+    """
     out = []
-    for founder, inside in group.joined(1, 0.0):  # few benign accounts are candidates, so one network will do
-        pool = group.take(np.isin(group.at, inside))
-        met = _meets(pool)
-        pool = pool.take((met >= MEETS_MIN) | (met >= MEETS_SHARE * pool.rows["networks"]))
-        if len(pool) >= POOL_MIN:
+    large: set[int] = set()
+    for founder, group in _joined(table, shared, candidates(table, now, FEW_NETWORKS_MIN, FEW_CLIENTS_MIN), now):
+        met, networks = _meets(group), group.rows["networks"]
+        many = (networks >= NETWORKS_MIN) & (group.rows["clients"] >= CLIENTS_MIN)
+        least = np.where(many, MEETS_SHARE, FEW_MEETS_SHARE) * networks
+        pool = group.take((met >= MEETS_MIN) & (met >= least))
+        if len(pool) >= FEW_POOL_MIN:
+            out.append((founder, pool))
+            large.update(pool.at.tolist())
+    for founder, group in _joined(table, shared, candidates(table, now), now):
+        met = _meets(group)
+        pool = group.take((met >= MEETS_MIN) | (met >= MEETS_SHARE * group.rows["networks"]))
+        if len(pool) >= POOL_MIN and 2 * len(large.intersection(pool.at.tolist())) < len(pool):
             out.append((founder, pool))
     return out
+
+
+def _joined(table: AccountTable, shared: SharedTokens, rows: Any, now: int) -> Iterator[tuple[int, Group]]:
+    """Accounts that one network in common joins: few benign ones are candidates."""
+    if rows.size < POOL_MIN:
+        return
+    columns = (table.rows[name][rows].tolist() for name in ("first", "last", "exchanges"))
+    members = {row: Member(first, last, n, 0, 0) for row, first, last, n in zip(rows.tolist(), *columns, strict=True)}
+    group = Group(table, shared, members, [], now)
+    for founder, inside in group.joined(1, 0.0):
+        yield founder, group.take(np.isin(group.at, inside))
 
 
 def _meets(pool: Group) -> Any:
@@ -78,12 +98,15 @@ def weigh(group: Group, now: int) -> list[Evidence]:
     deviation = float(np.log(np.maximum(1, rows["exchanges"]) / days).std())
     volume = float(np.median(rows["exchanges"] / days))
     countries = float(np.median(rows["countries"]))
+    # runners of one cloud meet by the dozen, too, but are of one country and one client each
+    strangers = min(OWNERS_MAX, OWNERS_WEIGHT * math.log(max(1.0, len(owners) / FEW_OWNERS)))
+    strangers *= ramp(clients, 1, 2) * ramp(countries, 0.5, 2)
     items = [
         evidence("I20", 3.5 * ramp(math.log(max(1.0, networks)), 1.6, 3.4), networks, 2,
                  "networks an account (median)"),
         evidence("I22", 2.0 * ramp(clients, 2, 8), clients, 1, "clients an account (median)"),
         evidence("I15", 2.0 * ramp(countries, 1, 4), countries, 0, "new countries an account (median)"),
-        evidence("I12", 4.5 * ramp(math.log1p(wide), 0.7, 2.4), wide, 0,
+        evidence("I12", 4.5 * ramp(math.log1p(wide), 0.7, 2.4) + strangers, wide, 0,
                  "customers' networks seen on two accounts or more"),
         evidence("I29", 2.0 * ramp(0.7 - deviation, 0, 0.5) - 1.0 * ramp(deviation - 1.0, 0, 1.0), round(deviation, 4),
                  1.2, "load split over accounts: log deviation"),
