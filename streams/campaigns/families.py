@@ -58,6 +58,7 @@ class Families:
         self.dirty: dict[int, None] = {}
         self.dirty_rows: dict[int, None] = {}
         self.merged: list[tuple[int, int]] = []  # (survivor, absorbed) since the operator last looked
+        self._sizes: dict[int, list[int]] = {}  # what `size` has found, kept up until a family's tokens change
         self.broken: list[tuple[Family, list[list[int]]]] = []  # lost memberships; the tokens that still hang together
 
     @staticmethod
@@ -100,6 +101,7 @@ class Families:
             if not self.telling(shared):
                 return None
             shared.family = shared.token
+            self._sizes.pop(shared.token, None)
             family = self.families[shared.token] = Family(shared.token, [shared.token])
             self.dirty[shared.token] = None
             for member in sorted(shared.members):
@@ -109,15 +111,33 @@ class Families:
             self._join(shared, row)
         return self.families[shared.family]
 
+    def size(self, family: Family) -> tuple[int, int]:
+        """Exchanges of a family's tokens, and the accounts of the one with most."""
+        if (found := self._sizes.get(family.founder)) is None:
+            held = [shared for token in family.tokens if (shared := self._shared.tokens.get(token)) is not None]
+            found = [sum(shared.exchanges for shared in held), max((len(shared.members) for shared in held), default=0)]
+            self._sizes[family.founder] = found
+        return found[0], found[1]
+
+    def note(self, shared: SharedToken, exchanges: int) -> None:
+        """Keep `size` up with a token of a family: it may have a new account, and has so many more exchanges."""
+        if (found := self._sizes.get(shared.family)) is not None:
+            found[0] += exchanges
+            if len(shared.members) > found[1]:
+                found[1] = len(shared.members)
+
     def _join(self, shared: SharedToken, row: int) -> None:
         if shared.kind in PHRASES and ((member := shared.members.get(row)) is None or member[2] < 2):
             return  # met in passing
         tokens = self.telling_of.setdefault(row, [])
         if shared.token in tokens:
             return
+        held = self._shared.tokens
         for pair in self._pair_up(tokens, shared.token):
-            if self._alike(*pair, self._common[pair]):
-                self._union(*pair)
+            if (common := self._common[pair]) >= COMMON_MIN:
+                other = held.get(pair[0] if pair[1] == shared.token else pair[1])
+                if other is not None and other.family != shared.family and self._alike(*pair, common):
+                    self._union(*pair)
         tokens.append(shared.token)
         self.dirty_rows[row] = None
 
@@ -136,6 +156,8 @@ class Families:
             return
         survivor, absorbed = sorted((a, b), key=lambda f: (tokens[f].first, f) if f in tokens else (0, f))
         into, gone = self.families[survivor], self.families.pop(absorbed)
+        self._sizes.pop(survivor, None)
+        self._sizes.pop(absorbed, None)
         for token in gone.tokens:
             if token in tokens:
                 tokens[token].family = survivor
@@ -157,12 +179,17 @@ class Families:
             for row, (first, last, uses, fresh) in shared.members.items():
                 if (seen := kind.get(row)) is None:
                     kind[row] = Member(first, last, uses, fresh, uses > 0, uses if solid else 0)
-                else:
-                    seen.first, seen.last = min(seen.first, first), max(seen.last, last)
+                    continue
+                if first < seen.first:
+                    seen.first = first
+                if last > seen.last:
+                    seen.last = last
+                if uses:
                     seen.uses += uses
                     seen.fresh += fresh
-                    seen.tokens += uses > 0
-                    seen.solid += uses if solid else 0
+                    seen.tokens += 1
+                    if solid:
+                        seen.solid += uses
         for kind in by_kind.values():
             for row, found in kind.items():
                 if (member := out.get(row)) is None:
@@ -182,6 +209,7 @@ class Families:
         Families that lost some are taken out and put into `broken` with the parts that still hang together (none, one
         or several, oldest token first); `found` puts each part back in as a family.
         """
+        self._sizes.clear()
         broken = {shared.family for shared in changed if shared.family}
         broken |= {
             family.founder
@@ -247,6 +275,7 @@ class Families:
             self._shared.tokens[token].family = made.founder
             self._shared.dirty[token] = None
         self.families[made.founder] = made
+        self._sizes.pop(made.founder, None)
         self.dirty[made.founder] = None
         return made
 

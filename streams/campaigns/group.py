@@ -40,16 +40,24 @@ class Group:
         self.solid = np.array([m.solid for m in used], np.int64)
         self.exchanges = self.rows["exchanges"].astype(np.int64)
         self.purity = self.uses / np.maximum(1, self.exchanges)
+        self._taken: tuple[bytes, Group] | None = None  # the last part: who is named is asked for twice
 
     def __len__(self) -> int:
         return int(self.at.size)
 
     def take(self, mask: Any) -> "Group":
-        """The part of the group where ``mask`` holds."""
+        """The part of the group where ``mask`` (of bool) holds. The same mask again gives the same part."""
+        if mask.all():
+            return self
+        key = mask.tobytes()
+        if self._taken is not None and self._taken[0] == key:
+            return self._taken[1]
         part = Group.__new__(Group)
+        part._taken = None
         part.table, part.shared, part.tokens, part.now = self.table, self.shared, self.tokens, self.now
         for name in ("at", "rows", "uses", "fresh", "first", "last", "shown", "solid", "exchanges", "purity"):
             setattr(part, name, getattr(self, name)[mask])
+        self._taken = key, part
         return part
 
     def owners(self) -> Counter[tuple[str, int]]:
@@ -67,15 +75,18 @@ class Group:
     @cached_property
     def infrastructure(self) -> dict[int, tuple[SharedToken, list[int]]]:
         """Rare infrastructure tokens that two or more of the group share, with their rows."""
+        held = self.shared.infrastructure_of
+        shown: dict[int, int] = {}  # by whom first: most tokens are those of one account of the group
         found: dict[int, list[int]] = {}
         for row in self.at.tolist():
-            for token in self.shared.infrastructure_of.get(row, ()):
-                found.setdefault(token, []).append(row)
+            for token in held.get(row, ()):
+                if (other := shown.setdefault(token, row)) != row:
+                    found.setdefault(token, [other]).append(row)
         out = {}
         for token in sorted(found):
             rows = found[token]
             shared = self.shared.tokens[token]
-            if shared.kind not in RARE_SHARE or len(rows) < 2:
+            if shared.kind not in RARE_SHARE:
                 continue
             limit = max(RARE_MIN[shared.kind], RARE_SHARE[shared.kind] * len(self.table))
             # a token that mostly outsiders show is theirs, not the group's

@@ -41,12 +41,7 @@ def _tokens(state: CampaignsState, family: Family) -> list[SharedToken]:
 
 
 def _grown(state: CampaignsState, family: Family, now: int) -> bool:
-    exchanges = size = 0
-    for token in family.tokens:
-        if (shared := state.shared.tokens.get(token)) is not None:
-            exchanges += shared.exchanges
-            if len(shared.members) > size:
-                size = len(shared.members)
+    exchanges, size = state.families.size(family)
     return size >= 2 and (
         exchanges >= family.looked_exchanges * LOOK_GROWTH
         or size >= family.looked_members * LOOK_GROWTH + 1
@@ -58,8 +53,7 @@ def weigh(state: CampaignsState, family: Family, now: int, at_once: bool = False
     """Compute a family's evidence and open, update or close its case; ``at_once`` does not wait for its next turn."""
     tokens = _tokens(state, family)
     members = state.families.members(family)
-    family.looked_exchanges = sum(shared.exchanges for shared in tokens)
-    family.looked_members = max((len(shared.members) for shared in tokens), default=0)
+    family.looked_exchanges, family.looked_members = state.families.size(family)
     first_time, family.looked_at = family.looked_at == 0, now
     state.families.dirty[family.founder] = None
     case = state.cases.cases.get(state.case_of.get(family.founder, ""))

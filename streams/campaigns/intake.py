@@ -71,6 +71,7 @@ def _take_in_links(state: CampaignsState, tick: Tick, touched: dict[int, None]) 
         if shared.kind >= TEMPLATE and shared.kind < NEAR_LOW:
             touched[shared.token] = None
             if shared.family:
+                state.families.note(shared, 0)
                 state.families.look(shared, row)
                 arrivals[shared.family] = arrivals.get(shared.family, 0) + 1
     for family, n in arrivals.items():
@@ -83,11 +84,13 @@ def _take_in_signals(state: CampaignsState, tick: Tick, rows: Any, touched: dict
     state.table.absorb(rows, tick.signals)
     used = state.shared.absorb(rows, tick.signals)
     touched.update(dict.fromkeys(used))
-    for token, (_, _, users) in used.items():
+    for token, (exchanges, _, users) in used.items():
         shared = state.shared.tokens[token]
-        if shared.family and shared.kind in PHRASES:
-            for user in users:
-                state.families.look(shared, user)
+        if shared.family:
+            state.families.note(shared, exchanges)
+            if shared.kind in PHRASES:
+                for user in users:
+                    state.families.look(shared, user)
     _flow(state, tick.end, used)
     state.count("signals", n=tick.signals.size)
     state.count("events", "accepted", n=tick.signals.size)

@@ -87,10 +87,12 @@ class Generation:
             mass.clear()
         return True
 
-    def oddness(self, plan: int, features: dict[str, float]) -> float | None:
-        """Standard deviations above the benign mean; None while too little is known."""
-        if plan not in self.forests or self.means[plan].n < SCORES_MIN:
-            return None
+    def knows(self, plan: int) -> bool:
+        """Tell whether enough is known of a plan to score its accounts."""
+        return plan in self.forests and self.means[plan].n >= SCORES_MIN
+
+    def oddness(self, plan: int, features: dict[str, float]) -> float:
+        """Standard deviations above the benign mean of a plan that it `knows`."""
         deviation = max(0.02, math.sqrt(self.variances[plan].get()))
         return (self.forests[plan].score_one(features) - self.means[plan].get()) / deviation
 
@@ -179,9 +181,11 @@ class Reference:
         """
         if self.carried and now - int(row["first"]) < CLEAN_MS:
             return None
-        features = window(row, now)
-        found = self.champion.oddness(int(row["plan"]), features)
-        return found if found is not None or self.swaps else self.challenger.oddness(int(row["plan"]), features)
+        plan = int(row["plan"])
+        for generation in (self.champion,) if self.swaps else (self.champion, self.challenger):
+            if generation.knows(plan):
+                return generation.oddness(plan, window(row, now))
+        return None
 
     @property
     def carried(self) -> bool:
