@@ -3,24 +3,32 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from streams.compiled import compiled
 
 _START_SLOTS = 1 << 12
 _LOAD = 0.6
 
 
-@njit(cache=True)
-def _lookup(keys: Any, rows: Any, wanted: Any, next_row: int, free: Any, insert: bool, out: Any) -> Any:
+@compiled
+def slot_of(keys: Any, key: Any) -> Any:
+    """Give the slot of a key, or the one that it would take."""
     mask = keys.size - 1
+    slot: Any = np.int64((key ^ (key >> np.uint64(32))) & np.uint64(mask))
+    while keys[slot] != 0 and keys[slot] != key:
+        slot = (slot + 1) & mask
+    return slot
+
+
+@compiled
+def _lookup(keys: Any, rows: Any, wanted: Any, next_row: int, free: Any, insert: bool, out: Any) -> Any:
     left = free.size
     for i in range(wanted.size):
         key = wanted[i]
         if key == 0:
             out[i] = -1
             continue
-        slot = np.int64((key ^ (key >> np.uint64(32))) & np.uint64(mask))
-        while keys[slot] != 0 and keys[slot] != key:
-            slot = (slot + 1) & mask
+        slot = slot_of(keys, key)
         if keys[slot] == 0:
             if not insert:
                 out[i] = -1
@@ -36,15 +44,12 @@ def _lookup(keys: Any, rows: Any, wanted: Any, next_row: int, free: Any, insert:
     return next_row, left
 
 
-@njit(cache=True)
+@compiled
 def _place(keys: Any, rows: Any, wanted: Any, at: Any) -> bool:
-    mask = keys.size - 1
     for i in range(wanted.size):
-        slot = np.int64((wanted[i] ^ (wanted[i] >> np.uint64(32))) & np.uint64(mask))
-        while keys[slot] != 0:
-            if keys[slot] == wanted[i]:
-                return False
-            slot = (slot + 1) & mask
+        slot = slot_of(keys, wanted[i])
+        if keys[slot] != 0:
+            return False
         keys[slot] = wanted[i]
         rows[slot] = at[i]
     return True
@@ -75,6 +80,11 @@ class HashIndex:
         at = np.flatnonzero(keys).astype(np.int32)
         if not _place(self._keys, self._rows, keys[at], at):
             raise ValueError("a key is held twice")
+
+    @property
+    def slots(self) -> tuple[Any, Any]:
+        """Keys and rows by slot, for `slot_of`."""
+        return self._keys, self._rows
 
     def find(self, keys: Any) -> Any:
         """Row of each key, -1 where it is unknown."""

@@ -8,35 +8,90 @@ from typing import Any
 
 import numpy as np
 
-from streams.accounts.features import LAYOUT
-from streams.campaigns.index import HashIndex
+from streams.accounts.features import LAYOUT, REFUSED
+from streams.campaigns.index import HashIndex, slot_of
+from streams.compiled import compiled
 from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL, TEMPLATE
 
 WORK_USES = 3  # uses with new content that make an account a worker
 CONTENTS_MAX = 512  # different contents remembered per token; more is simply "many"
-SIGNAL_KINDS = (("template", TEMPLATE), ("system", SYSTEM), ("head", HEAD), ("tail", TAIL))
+SIGNAL_KINDS = ("template", "system", "head", "tail")
+COUNTED = frozenset({TEMPLATE, SYSTEM, HEAD, TAIL})  # kinds of these
 
 Member = list[int]  # first, last, uses, uses with content that was new to the token
+
+ASKS = 2  # of elicit and grading in a use: 0 not known, 1 less than half
+USE = np.dtype(
+    [
+        ("place", "<i4"), ("row", "<i4"), ("time", "<i8"), ("content", "<u8"), ("refused", "u1"), ("elicit", "u1"),
+        ("grading", "u1"),
+    ]
+)  # fmt: skip
+_ELICIT_AT, _GRADING_AT = np.uint64(LAYOUT["elicitation"][0]), np.uint64(LAYOUT["grading"][0])
+_NEW_TEMPLATE_AT = np.uint64(LAYOUT["new_template"][0])
+_REFUSED = REFUSED
+
+
+@compiled
+def _asks(quarter: Any) -> int:
+    return 0 if quarter == 0 else ASKS if quarter >= 3 else 1
+
+
+@compiled
+def _uses(keys: Any, places: Any, rows: Any, signals: Any, uses: Any) -> int:
+    """Look the tokens of signals up, kind by kind; return how many uses of shared ones there are."""
+    one, three, seven = np.uint64(1), np.uint64(3), np.uint64(7)
+    explained = np.zeros(signals.size, np.bool_)
+    n = 0
+    for kind in range(4):
+        for i in range(signals.size):
+            signal = signals[i]
+            token = (signal.template, signal.system, signal.head, signal.tail)[kind]
+            if token == 0 or (kind >= 2 and explained[i]):
+                continue
+            slot = slot_of(keys, token)
+            known = keys[slot] != 0
+            if kind == 0:
+                explained[i] = known or (signal.bins >> _NEW_TEMPLATE_AT & one) == 0
+            if known:
+                use = uses[n]
+                use.place, use.row, use.time, use.content = places[slot], rows[i], signal.time, signal.content
+                use.refused = (signal.bins & three) == _REFUSED
+                use.elicit = _asks(signal.bins >> _ELICIT_AT & seven)
+                use.grading = _asks(signal.bins >> _GRADING_AT & seven)
+                n += 1
+    return n
+
+
+def _use(shared: "SharedToken", member: Member, time: int, fresh: bool) -> None:
+    if time > member[1]:
+        member[1] = time
+    member[2] += 1
+    shared.regulars += member[2] == 2
+    if fresh:
+        member[3] += 1
+        if member[3] >= WORK_USES:
+            first = member[3] == WORK_USES
+            shared.workers += first
+            shared.work += WORK_USES if first else 1
 
 
 class SharedToken:
     """A token that two accounts or more show, with its memberships by account row."""
 
     __slots__ = (
-        "answered", "contents", "degree", "elicit", "elicit_known", "exchanges", "family", "first", "grading",
-        "grading_known", "kind", "last", "members", "output", "refused", "regulars", "token", "topics",
-        "work", "workers",
+        "contents", "degree", "elicit", "elicit_known", "exchanges", "family", "first", "grading", "grading_known",
+        "kind", "last", "members", "refused", "regulars", "token", "work", "workers",
     )  # fmt: skip
 
     def __init__(self, token: int, kind: int, first: int) -> None:
         self.token, self.kind, self.first, self.last = token, kind, first, first
         self.degree = 0
-        self.exchanges = self.answered = self.refused = self.output = 0
+        self.exchanges = self.refused = 0
         self.elicit = self.elicit_known = self.grading = self.grading_known = 0
         self.regulars = 0  # members with two uses or more
         self.workers = 0  # members that wrapped new content `WORK_USES` times or more ...
         self.work = 0  # ... and how often they did
-        self.topics = [0] * 16
         self.members: dict[int, Member] = {}
         self.contents: set[int] = set()
         self.family = 0  # token of the family's founder, 0: none
@@ -54,9 +109,8 @@ class SharedToken:
     def dump(self) -> tuple[Any, ...]:
         """Plain numbers."""
         return (
-            self.token, self.kind, self.first, self.last, self.degree, self.exchanges, self.answered, self.refused,
-            self.output, self.elicit, self.elicit_known, self.grading, self.grading_known, self.family,
-            self.regulars, self.topics,
+            self.token, self.kind, self.first, self.last, self.degree, self.exchanges, self.refused, self.elicit,
+            self.elicit_known, self.grading, self.grading_known, self.family, self.regulars,
             sorted(self.contents), [[row, *member] for row, member in self.members.items()],
         )  # fmt: skip
 
@@ -65,10 +119,8 @@ class SharedToken:
         """Rebuild from `dump`."""
         shared = cls(state[0], state[1], state[2])
         (
-            _, _, _, shared.last, shared.degree, shared.exchanges, shared.answered, shared.refused, shared.output,
-            shared.elicit, shared.elicit_known, shared.grading, shared.grading_known, shared.family, shared.regulars,
-            shared.topics,
-            contents, members,
+            _, _, _, shared.last, shared.degree, shared.exchanges, shared.refused, shared.elicit, shared.elicit_known,
+            shared.grading, shared.grading_known, shared.family, shared.regulars, contents, members,
         ) = state  # fmt: skip
         shared.contents = set(contents)
         shared.members = {member[0]: list(member[1:5]) for member in members}
@@ -77,9 +129,7 @@ class SharedToken:
         return shared
 
 
-TokenState = tuple[
-    int, int, int, int, int, int, int, int, int, int, int, int, int, int, int, list[int], list[int], list[list[int]]
-]
+TokenState = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, list[int], list[list[int]]]
 
 
 class SharedTokens:
@@ -89,7 +139,7 @@ class SharedTokens:
         self._tick_ms = tick_ms
         self.tokens: dict[int, SharedToken] = {}
         self._index = HashIndex()
-        self._by_row: list[SharedToken] = []  # in order of the index
+        self._counted: list[SharedToken] = []  # those that signals may show; the first are in the index, in its order
         self.content_of: dict[int, list[int]] = {}  # account row -> its content tokens
         self.infrastructure_of: dict[int, list[int]] = {}
         self.dirty: dict[int, None] = {}
@@ -120,11 +170,8 @@ class SharedTokens:
 
     def _add(self, shared: SharedToken) -> SharedToken:
         self.tokens[shared.token] = shared
-        at = int(self._index.insert(np.array([shared.token], np.uint64))[0])
-        if at < len(self._by_row):  # shared before, expired, and shared again
-            self._by_row[at] = shared
-        else:
-            self._by_row.append(shared)
+        if shared.kind in COUNTED:
+            self._counted.append(shared)
         return shared
 
     def absorb(self, rows: Any, signals: Any) -> dict[int, list[Any]]:
@@ -135,74 +182,42 @@ class SharedTokens:
         The head and tail of a prompt count only where its template is neither shared nor one that the account uses
         again and again: a phrase that many templates have in common would else join what has nothing else in common.
         """
+        if new := self._counted[self._index.size :]:
+            self._index.insert(np.array([shared.token for shared in new], np.uint64))
+        uses = np.empty(len(SIGNAL_KINDS) * signals.size, USE)
+        found = _uses(*self._index.slots, rows, signals, uses)
         touched: dict[int, list[Any]] = {}
-        shift = np.uint64(LAYOUT["new_template"][0])
-        explained = (signals["template"] != 0) & ((signals["bins"] >> shift & np.uint64(1)) == 0)
-        for name, kind in SIGNAL_KINDS:
-            found = self._index.find(np.ascontiguousarray(signals[name]))
-            if kind == TEMPLATE:
-                explained |= found >= 0
-            elif kind in (HEAD, TAIL):
-                found[explained] = -1
-            at = np.flatnonzero(found >= 0)
-            if not at.size:
-                continue
-            part = signals[at]
-            columns = (part[field].tolist() for field in ("time", "content", "bins", "output_tokens"))
-            for where, row, time, content, bins, output in zip(
-                found[at].tolist(), rows[at].tolist(), *columns, strict=True
-            ):
-                shared = self._by_row[where]
-                if shared.token not in self.tokens:
-                    continue
-                self._use(shared, row, time, content, bins)
-                shared.output += output
-                flow = touched.get(shared.token)
-                if flow is None:
-                    flow = touched[shared.token] = [0, 0, []]
-                flow[0] += 1
-                flow[2].append(row)
-                flow[1] += (bins >> 2 & 7) >= 3 or (bins >> 5 & 7) >= 3
+        for place, row, time, content, refused, elicit, grading in uses[:found].tolist():
+            shared = self._counted[place]
+            shared.exchanges += 1
+            if time > shared.last:
+                shared.last = time
+            shared.refused += refused
+            if elicit:
+                shared.elicit_known += 1
+                shared.elicit += elicit == ASKS
+            if grading:
+                shared.grading_known += 1
+                shared.grading += grading == ASKS
+            contents = shared.contents
+            fresh = len(contents) >= CONTENTS_MAX
+            if not fresh and content and content not in contents:
+                contents.add(content)
+                fresh = True
+            if (member := shared.members.get(row)) is not None:
+                _use(shared, member, time, fresh)
+            if (flow := touched.get(shared.token)) is None:
+                flow = touched[shared.token] = [0, 0, []]
+            flow[0] += 1
+            flow[1] += elicit == ASKS or grading == ASKS
+            flow[2].append(row)
         self.dirty.update(dict.fromkeys(touched))
         return touched
-
-    @staticmethod
-    def _use(shared: SharedToken, row: int, time: int, content: int, bins: int) -> None:
-        shared.exchanges += 1
-        if time > shared.last:
-            shared.last = time
-        outcome = bins & 3
-        if outcome == 0:
-            shared.answered += 1
-        elif outcome == 1:
-            shared.refused += 1
-        if elicit := bins >> 2 & 7:
-            shared.elicit_known += 1
-            shared.elicit += elicit >= 3
-        if grading := bins >> 5 & 7:
-            shared.grading_known += 1
-            shared.grading += grading >= 3
-        shared.topics[bins >> 8 & 15] += 1
-        fresh = 0
-        if content and len(shared.contents) < CONTENTS_MAX and content not in shared.contents:
-            shared.contents.add(content)
-            fresh = 1
-        member = shared.members.get(row)
-        if member is not None:
-            if time > member[1]:
-                member[1] = time
-            member[2] += 1
-            shared.regulars += member[2] == 2
-            if fresh or len(shared.contents) >= CONTENTS_MAX:
-                member[3] += 1
-                if member[3] >= WORK_USES:
-                    first = member[3] == WORK_USES
-                    shared.workers += first
-                    shared.work += WORK_USES if first else 1
 
     def expire(self, before_infrastructure: int, before_content: int, before_near: int) -> list[SharedToken]:
         """Drop memberships and tokens unseen since the given times (ms); returns the content tokens that changed."""
         changed = []
+        held = len(self.tokens)
         for shared in list(self.tokens.values()):
             near = shared.kind >= NEAR_LOW
             before = before_near if near else before_content if shared.kind >= TEMPLATE else before_infrastructure
@@ -224,14 +239,10 @@ class SharedTokens:
             if shared.last < before:
                 del self.tokens[shared.token]
                 self.dirty[shared.token] = None
-        if len(self._by_row) > 2 * len(self.tokens) + 1000:
-            self._reindex()
+        if len(self.tokens) < held:
+            self._index = HashIndex()
+            self._counted = [shared for shared in self.tokens.values() if shared.kind in COUNTED]
         return changed
-
-    def _reindex(self) -> None:
-        self._index = HashIndex()
-        self._by_row = list(self.tokens.values())
-        self._index.insert(np.array([shared.token for shared in self._by_row], np.uint64))
 
     def restore(self, tokens: list[SharedToken]) -> None:
         """Take over tokens, in the order in which they were first shared."""

@@ -24,12 +24,14 @@ def watch(state: CampaignsState, now: int, signals: Any, rows: Any) -> list[Reco
     matters |= (levels > UNWATCHED) & ((bins & MATTERS) != 0)
     matters |= levels >= limit
     out: list[Record] = []
-    for i in np.flatnonzero(matters).tolist():
-        row, bits = int(rows[i]), int(bins[i])
+    at = np.flatnonzero(matters)
+    columns = (column[at].tolist() for column in (rows, signals["time"], bins))
+    for row, time, bits in zip(*columns, strict=True):
+        account = state.table.rows[row]
         watched = state.watches.get(row)
         if watched is None:
-            watched = state.watches[row] = watches.watch(row, state.table.rows[row], now)
-        watched.add(int(signals["time"][i]), bits, state.table.rows[row])
+            watched = state.watches[row] = watches.watch(row, account, now)
+        watched.add(time, bits, account)
         state.dirty_watches[row] = None
         items = watched.weigh()
         level = total(items)

@@ -4,10 +4,10 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from streams.accounts.features import LAYOUT, REFUSED, THROTTLED
 from streams.campaigns.index import HashIndex
+from streams.compiled import compiled
 from streams.contracts.packets import Introduction
 
 PLANS = ("unknown", "free", "edu", "individual", "team", "enterprise", "other")
@@ -43,7 +43,7 @@ _MOST = np.iinfo(np.uint16).max
 _PROMPTS_MOST = np.iinfo(np.int8).max  # then all sums are halved, and what came first fades
 
 
-@njit(cache=True)
+@compiled
 def _absorb(rows: Any, at: Any, time: Any, output: Any, bins: Any, simhash: Any) -> None:
     one = np.uint64(1)
     for i in range(at.size):
@@ -153,15 +153,18 @@ class AccountTable:
     def introduce(self, introductions: list[Introduction]) -> None:
         """Take over who accounts are, in order; accounts not yet known get a row."""
         at = self.insert(np.array([who.account for who in introductions], np.uint64))
-        mails, orgs, created, plans = (self.rows[name] for name in ("mail", "org", "created", "plan"))
+        mails = self.rows["mail"]
         for row, who in zip(at.tolist(), introductions, strict=True):
             if (before := int(mails[row])) != who.mail:
                 self.mail_accounts[before] -= 1
                 self.mail_accounts[who.mail] += 1
                 mails[row] = who.mail
-            orgs[row], created[row] = who.org, who.created_at
-            plans[row] = PLAN_CODES.get(who.plan.lower(), len(PLANS) - 1)
             self.names[row] = who.account_id
+        plans = [PLAN_CODES.get(who.plan.lower(), len(PLANS) - 1) for who in introductions]
+        # of several for one account the last stays
+        self.rows["org"][at] = np.array([who.org for who in introductions], np.uint64)
+        self.rows["created"][at] = [who.created_at for who in introductions]
+        self.rows["plan"][at] = plans
         self._dirty.update((at // CHUNK_ROWS).tolist())
 
     def absorb(self, at: Any, signals: Any) -> None:

@@ -21,10 +21,11 @@ SCRAPE_MIN = 100  # exchanges with a purpose before a single account is looked a
 
 _SHIFT = {name: shift for name, (shift, _) in LAYOUT.items()}
 _NEW = {name: 1 << _SHIFT[name] for name in ("new_network", "new_client", "new_model", "new_country")}
+_ANY_NEW = sum(_NEW.values())
 TRIGGER = np.uint64(_NEW["new_network"])
 TRIGGER_WITH = np.uint64(_NEW["new_client"] | _NEW["new_model"] | _NEW["new_country"])
 # Without any of these bits an exchange changes no watch: all that `Watch.add` reads begins with one of them.
-MATTERS = np.uint64(sum(_NEW.values()) | 1 << _SHIFT["rate_change"] | 1 << _SHIFT["other_network"])
+MATTERS = np.uint64(_ANY_NEW | 1 << _SHIFT["rate_change"] | 1 << _SHIFT["other_network"])
 
 
 class Watch(Struct, array_like=True):
@@ -56,8 +57,7 @@ class Watch(Struct, array_like=True):
 
     def add(self, time: int, bins: int, account: Any) -> None:
         """Take in an exchange; ``account`` is the row of the table, which holds it already."""
-        for bit in _NEW.values():
-            self.new |= bins & bit
+        self.new |= bins & _ANY_NEW
         if bins & _NEW["new_network"]:
             self.seen = [*[t for t in self.seen if t > time - TOGETHER_MS][-7:], time]
             self.networks = max(self.networks, len(self.seen))
