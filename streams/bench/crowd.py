@@ -4,8 +4,9 @@ The simulator's accounts are too quiet for it: of a million, a tenth shows up in
 account shows up once and then again by rank (Zipf's law), so that few are busy and most stay below eight events.
 """
 
+import itertools
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,21 +53,53 @@ class Crowd(NamedTuple):
             shown += newcomers.size
             ranks = (max(1, shown) * random.random(size - newcomers.size) ** (1 / (1 - SKEW))).astype(np.int64)
             accounts = random.permutation(np.concatenate([newcomers, ranks]))
-            hashes = random.integers(0, 2**63, (size, 2))
-            sizes = random.lognormal(5, 1, (size, 2)).astype(np.int64) + 1
-            common = random.random(size) < 0.2
-            hashes[common, 1] %= SHARED_TEMPLATES
-            for i, who in enumerate(accounts.tolist()):
-                (simhash, template), (asked, answered) = hashes[i].tolist(), sizes[i].tolist()
-                net, mixed = who // ACCOUNTS_PER_NETWORK, who * 0x9E3779B97F4A7C15 % 2**64
-                time_ms = START_MS + (done + i) * 1_000 // EVENTS_PER_S
-                id_ = b"acct_%016x" % mixed
-                yield (
-                    id_,
-                    LINE
-                    % (
-                        *(done + i, 0, time_ms, mixed, who // 2, who, who, asked, answered),
-                        *(net >> 16 & 255, net >> 8 & 255, net & 255, who % CLIENTS, simhash, template),
-                    ),
-                )
+            for i, (who, numbers) in enumerate(zip(accounts.tolist(), _contents(random, size), strict=True), done):
+                yield _event(i, START_MS + i * 1_000 // EVENTS_PER_S, who, numbers)
             done += size
+
+
+class Turnover(NamedTuple):
+    """So many accounts at a time, for ever: each is there for ``stay_ms`` of event time, then another takes its place.
+
+    Who has which place is a matter of the time alone; places are busy by Zipf's law, as the crowd is.
+    """
+
+    accounts: int
+    stay_ms: int
+    seed: int = 1
+
+    def lines(self, step_ms: float) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield (event time in ms, account id, event), ``step_ms`` apart."""
+        random = np.random.default_rng(self.seed)
+        for done in itertools.count(0, CHUNK_EVENTS):
+            places = self._ranks(random)
+            passed = ((done + np.arange(CHUNK_EVENTS)) * step_ms).astype(np.int64)
+            # they do not all change at once: each place has a moment of its own
+            turns = (passed + places * self.stay_ms // self.accounts) // self.stay_ms
+            accounts = (turns * self.accounts + places).tolist()
+            times = (START_MS + passed).tolist()
+            for i, (time_ms, who, numbers) in enumerate(
+                zip(times, accounts, _contents(random, CHUNK_EVENTS), strict=True), done
+            ):
+                yield time_ms, *_event(i, time_ms, who, numbers)
+
+    def _ranks(self, random: np.random.Generator) -> Any:
+        return (self.accounts * random.random(CHUNK_EVENTS) ** (1 / (1 - SKEW))).astype(np.int64)
+
+
+def _contents(random: np.random.Generator, size: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield what each event asks: SimHash, template, input and output tokens."""
+    hashes = random.integers(0, 2**63, (size, 2))
+    sizes = random.lognormal(5, 1, (size, 2)).astype(np.int64) + 1
+    common = random.random(size) < 0.2
+    hashes[common, 1] %= SHARED_TEMPLATES
+    return zip(*hashes.T.tolist(), *sizes.T.tolist(), strict=True)
+
+
+def _event(i: int, time_ms: int, who: int, numbers: tuple[int, int, int, int]) -> tuple[bytes, bytes]:
+    simhash, template, asked, answered = numbers
+    net, mixed = who // ACCOUNTS_PER_NETWORK, who * 0x9E3779B97F4A7C15 % 2**64
+    return b"acct_%016x" % mixed, LINE % (
+        *(i, 0, time_ms, mixed, who // 2, who, who, asked, answered),
+        *(net >> 16 & 255, net >> 8 & 255, net & 255, who % CLIENTS, simhash, template),
+    )

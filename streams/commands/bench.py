@@ -62,6 +62,14 @@ def _rows(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Instead: cost by number of accounts, up to --accounts, into this file of JSON lines; goes on where it ended.",
 )
+@click.option(
+    "--soak",
+    "soak_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Instead: does memory grow under --rate for --minutes? A line every 10 s is added to this file of JSON lines.",
+)
+@click.option("--minutes", type=click.FloatRange(0.2), default=120.0, show_default=True, help="Of --soak.")
+@click.option("--rate", type=click.IntRange(1), default=20_000, show_default=True, help="Of --soak: events/s.")
 @JSON
 def bench(
     settings: Settings,
@@ -74,6 +82,9 @@ def bench(
     page: Path | None,
     with_live: bool,
     curve: Path | None,
+    soak_path: Path | None,
+    minutes: float,
+    rate: int,
     as_json: bool,
 ) -> None:
     """Measure decoding, replay, and a worker on a real broker, on the same simulated events.
@@ -86,6 +97,9 @@ def bench(
     """
     if curve is not None:
         _scale(curve, accounts, settings, as_json)
+        return
+    if soak_path is not None:
+        _soak(soak_path, minutes, rate, accounts, settings, as_json)
         return
     if with_live and "worker" not in rows:
         raise click.UsageError("--live needs the row of the worker, whose rate it halves.")
@@ -101,11 +115,11 @@ def bench(
         traffic = write_traffic(path, accounts, events, seed, lambda n: report("simulate", n), prompts)
         found = Runner(traffic, settings, Path(folder), report).run(rows, runs)
         lines = lines_of(found, rows)
-        rate = next((line.events_per_s[0] for line in lines if line.name == "worker"), 0.0)
+        drained = next((line.events_per_s[0] for line in lines if line.name == "worker"), 0.0)
         lived, failed = None, ""
         if with_live:
             try:
-                lived = live(traffic, settings, rate, report)
+                lived = live(traffic, settings, drained, report)
             except StillwatchError as error:  # the rows still count
                 failed = f"no latency: {error.message}"
     if as_json:
@@ -156,6 +170,20 @@ def _scale(path: Path, largest: int, settings: Settings, as_json: bool) -> None:
     else:
         echo_table(COLUMNS, [cells(point) for point in points])
         click.echo(f"\n{model(points)}")
+
+
+def _soak(path: Path, minutes: float, rate: int, accounts: int, settings: Settings, as_json: bool) -> None:
+    from streams.bench.soak import soak
+    from streams.bench.soaked import text
+
+    with _progress() as report:
+        found = soak(path, minutes, rate, accounts, settings, report)
+    if as_json:
+        echo_json(found)
+    else:
+        click.echo(text(found))
+    if not found.ok:
+        raise SystemExit(1)
 
 
 def _show(traffic: "Traffic", rows: "list[Row]", lines: list[Line]) -> None:

@@ -40,6 +40,9 @@ class Numbers(Struct, frozen=True):
     watermark_ms: int = 0  # of the last stage: everything up to here has been judged
     cpu_s: float = 0.0  # of the process, all threads
     resident_bytes: int = 0
+    checkpoint_bytes: int = 0  # written so far
+    held: dict[str, int] = {}  # objects, by stage and kind
+    state_bytes: dict[str, int] = {}  # by stage
 
 
 class WorkerProcess:
@@ -117,10 +120,11 @@ class WorkerProcess:
 
 
 def parse(text: str) -> Numbers:
-    """Pick what the demo shows out of the worker's metrics (Prometheus text format)."""
+    """Pick what the demo and benchmarks show out of the worker's metrics (Prometheus text format)."""
     held: dict[tuple[str, str], float] = {}
     lag = dict.fromkeys(STAGES, 0)
-    events, read, watermark, ready, cpu, resident = 0.0, 0.0, 0.0, False, 0.0, 0.0
+    state_bytes: dict[str, int] = {}
+    events, read, watermark, ready, cpu, resident, checkpoints = 0.0, 0.0, 0.0, False, 0.0, 0.0, 0.0
     for family in text_string_to_metric_families(text):
         for name, labels, value, *_ in family.samples:
             stage = labels.get("stage", "")
@@ -136,6 +140,10 @@ def parse(text: str) -> Numbers:
                 watermark = value
             elif name == "stillwatch_ready":
                 ready = value == 1
+            elif name == "stillwatch_state_bytes":
+                state_bytes[stage] = int(value)
+            elif name == "stillwatch_checkpoint_written_bytes_total":
+                checkpoints += value
             elif name == "process_cpu_seconds_total":
                 cpu = value
             elif name == "process_resident_memory_bytes":
@@ -152,4 +160,7 @@ def parse(text: str) -> Numbers:
         watermark_ms=round(watermark * 1_000),
         cpu_s=cpu,
         resident_bytes=int(resident),
+        checkpoint_bytes=int(checkpoints),
+        held={f"{stage} {kind}": int(value) for (stage, kind), value in held.items()},
+        state_bytes=state_bytes,
     )
