@@ -8,6 +8,8 @@ campaign's prompts. Popular phrases are not telling, so they link nobody.
 from msgspec import Struct
 
 from streams.campaigns.shared import SharedToken, SharedTokens
+from streams.campaigns.uses import SOLID_CONTENTS, Uses, most
+from streams.campaigns.uses import Member as Member
 from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL, TEMPLATE
 
 PURPOSE_SHARE = 0.5  # of a token's exchanges: half of them ask for reasoning, or grade
@@ -21,7 +23,6 @@ COMMON_PURPOSE, COMMON_WORK, COMMON_COPIES = 0.05, 0.3, 0.5
 # A prompt's opening or closing words mean little alone: they must carry traffic that no template explains.
 PHRASES = (HEAD, TAIL)
 PHRASE_EXCHANGES, PHRASE_WORKERS, PHRASE_WORK = 8, 5, 0.6
-SOLID_CONTENTS = 3  # different contents from which a token is no copy of one text
 EASE = 0.5  # tokens stay together with half of the accounts in common that brought them together
 TOKENS_PER_ACCOUNT = 64  # of an account's telling tokens, the newest are compared
 
@@ -36,17 +37,6 @@ class Family(Struct, array_like=True):
     looked_at: int = 0
 
 
-class Member(Struct):
-    """How one account uses a family's tokens."""
-
-    first: int
-    last: int
-    uses: int
-    fresh: int  # uses with content that was new
-    tokens: int
-    solid: int = 0  # uses of tokens that carry different contents: no copy of one public text
-
-
 class Families:
     """Union-find over telling content tokens."""
 
@@ -58,6 +48,7 @@ class Families:
         self.dirty: dict[int, None] = {}
         self.dirty_rows: dict[int, None] = {}
         self.merged: list[tuple[int, int]] = []  # (survivor, absorbed) since the operator last looked
+        self._uses: dict[int, dict[int, Uses]] = {}  # family -> by kind of token, made when asked for and kept up
         self._sizes: dict[int, list[int]] = {}  # what `size` has found, kept up until a family's tokens change
         self.broken: list[tuple[Family, list[list[int]]]] = []  # lost memberships; the tokens that still hang together
 
@@ -158,10 +149,14 @@ class Families:
         into, gone = self.families[survivor], self.families.pop(absorbed)
         self._sizes.pop(survivor, None)
         self._sizes.pop(absorbed, None)
+        self._uses.pop(absorbed, None)
         for token in gone.tokens:
             if token in tokens:
                 tokens[token].family = survivor
+                tokens[token].together = None
                 self._shared.dirty[token] = None
+        if survivor in self._uses:
+            self._gather(self._uses[survivor], gone.tokens)
         into.tokens = sorted({*into.tokens, *gone.tokens})
         into.looked_members = into.looked_exchanges = 0
         self.dirty[survivor] = self.dirty[absorbed] = None
@@ -169,39 +164,29 @@ class Families:
 
     def members(self, family: Family) -> dict[int, Member]:
         """Account row -> its use of the family's tokens; an exchange that shows several kinds counts once."""
+        if (kinds := self._uses.get(family.founder)) is None:
+            kinds = self._uses[family.founder] = {}
+            self._gather(kinds, family.tokens)
         out: dict[int, Member] = {}
-        by_kind: dict[int, dict[int, Member]] = {}
-        for token in family.tokens:
-            if (shared := self._shared.tokens.get(token)) is None:
+        for each in kinds.values():
+            if not out:
+                out.update(each.members)
                 continue
-            kind = by_kind.setdefault(shared.kind, {})
-            solid = len(shared.contents) >= SOLID_CONTENTS
-            for row, (first, last, uses, fresh) in shared.members.items():
-                if (seen := kind.get(row)) is None:
-                    kind[row] = Member(first, last, uses, fresh, uses > 0, uses if solid else 0)
-                    continue
-                if first < seen.first:
-                    seen.first = first
-                if last > seen.last:
-                    seen.last = last
-                if uses:
-                    seen.uses += uses
-                    seen.fresh += fresh
-                    seen.tokens += 1
-                    if solid:
-                        seen.solid += uses
-        for kind in by_kind.values():
-            for row, found in kind.items():
-                if (member := out.get(row)) is None:
-                    out[row] = found
-                else:
-                    member.first, member.last = min(member.first, found.first), max(member.last, found.last)
-                    member.uses, member.fresh = max(member.uses, found.uses), max(member.fresh, found.fresh)
-                    member.tokens, member.solid = max(member.tokens, found.tokens), max(member.solid, found.solid)
-        templates = by_kind.get(TEMPLATE, {})
+            for row, found in each.members.items():
+                out[row] = most(other, found) if (other := out.get(row)) is not None else found
+        templates = kinds[TEMPLATE].members if TEMPLATE in kinds else {}
         if 2 * len(templates) >= len(out):  # where templates explain most, a phrase alone makes nobody a member
             return {row: member for row, member in out.items() if row in templates}
         return out
+
+    def _gather(self, kinds: dict[int, Uses], tokens: list[int]) -> None:
+        """Add tokens to the uses of a family, by kind; from now on they keep them up."""
+        for token in tokens:
+            if (shared := self._shared.tokens.get(token)) is not None:
+                shared.together = kinds.setdefault(shared.kind, Uses())
+                solid = len(shared.contents) >= SOLID_CONTENTS
+                for row, member in shared.members.items():
+                    shared.together.join(row, member, solid)
 
     def forget(self, changed: list[SharedToken]) -> None:
         """Rebuild what rests on memberships that have expired.
@@ -210,6 +195,9 @@ class Families:
         or several, oldest token first); `found` puts each part back in as a family.
         """
         self._sizes.clear()
+        self._uses.clear()
+        for each in self._shared.tokens.values():
+            each.together = None
         broken = {shared.family for shared in changed if shared.family}
         broken |= {
             family.founder

@@ -10,6 +10,7 @@ import numpy as np
 
 from streams.accounts.features import LAYOUT, REFUSED
 from streams.campaigns.index import HashIndex, slot_of
+from streams.campaigns.uses import SOLID_CONTENTS, Uses
 from streams.compiled import compiled
 from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL, TEMPLATE
 
@@ -81,7 +82,7 @@ class SharedToken:
 
     __slots__ = (
         "contents", "degree", "elicit", "elicit_known", "exchanges", "family", "first", "grading", "grading_known",
-        "kind", "last", "members", "refused", "regulars", "token", "work", "workers",
+        "kind", "last", "members", "refused", "regulars", "together", "token", "work", "workers",
     )  # fmt: skip
 
     def __init__(self, token: int, kind: int, first: int) -> None:
@@ -95,6 +96,7 @@ class SharedToken:
         self.members: dict[int, Member] = {}
         self.contents: set[int] = set()
         self.family = 0  # token of the family's founder, 0: none
+        self.together: Uses | None = None  # sums of its family, to be kept up
 
     @property
     def elicitation(self) -> float:
@@ -159,11 +161,15 @@ class SharedTokens:
         if member is None:
             # a member's exchanges count from this tick on; what the founder showed before is one use
             uses = 1 if first <= time - self._tick_ms else 0
-            shared.members[row] = [first, last, uses, uses]
+            member = shared.members[row] = [first, last, uses, uses]
+            if shared.together is not None:
+                shared.together.join(row, member, len(shared.contents) >= SOLID_CONTENTS)
             place = self.content_of if kind >= TEMPLATE else self.infrastructure_of
             place.setdefault(row, []).append(token)
         elif last > member[1]:
             member[1] = last
+            if shared.together is not None:
+                shared.together.renew(row, last)
         if last > shared.last:
             shared.last = last
         return shared
@@ -204,8 +210,12 @@ class SharedTokens:
             if not fresh and content and content not in contents:
                 contents.add(content)
                 fresh = True
+                if len(contents) == SOLID_CONTENTS and shared.together is not None:
+                    shared.together.solidify((row, member[2]) for row, member in shared.members.items())
             if (member := shared.members.get(row)) is not None:
                 _use(shared, member, time, fresh)
+                if shared.together is not None:
+                    shared.together.use(row, time, fresh, member[2] == 1, len(contents) >= SOLID_CONTENTS)
             if (flow := touched.get(shared.token)) is None:
                 flow = touched[shared.token] = [0, 0, []]
             flow[0] += 1
