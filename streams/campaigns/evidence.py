@@ -17,7 +17,7 @@ import numpy as np
 
 from streams.campaigns.cluster_models import ClusterModels
 from streams.campaigns.families import PHRASES
-from streams.campaigns.group import Group
+from streams.campaigns.group import Group, median
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import CONTENTS_MAX
 from streams.contracts.alert import Evidence
@@ -80,8 +80,8 @@ def _copies(group: Group) -> list[Evidence]:
         sum(1 for token in held.get(row, ()) if token in tokens and tokens[token].kind == NEAR_HIGH)
         for row in group.at.tolist()
     ]
-    again = 1.0 - float(np.median(group.rows["near_new"] / group.exchanges))
-    public = float(np.median(np.array(shown) / group.exchanges))
+    again = 1.0 - median(group.rows["near_new"] / group.exchanges)
+    public = median(np.array(shown) / group.exchanges)
     value = -6.0 * max(ramp(again, 0.08, 0.25), ramp(public, 0.4, 0.8))
     detail = f"half of the accounts repeat themselves in {again:.0%} of their exchanges, and others in {public:.0%}"
     return [evidence("benign.benchmark", value, round(max(again, public), 4), 0.15, detail)]
@@ -152,7 +152,7 @@ def _purposes(count: Callable[[str], int], reference: Reference) -> list[Evidenc
 
 def _focus(group: Group, reference: Reference) -> list[Evidence]:
     out = _purposes(lambda name: sum(getattr(token, name) for token in group.tokens), reference)
-    purity = float(np.median(group.purity))
+    purity = median(group.purity)
     out.append(
         evidence(
             "I3", 2.0 * ramp(purity, 0.2, 0.8) - 1.0 * ramp(0.05 - purity, 0, 0.05), round(purity, 4), 0.05,
@@ -272,7 +272,7 @@ def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
             evidence("benign.site", value, round(widest, 4), 0.3, f"{widest:.0%} come from one network: one site")
         )
     # conversations cost a campaign several times its tokens, and accounts with a past their price
-    turns = float(np.median(group.rows["first_turn"] / group.exchanges))
+    turns = median(group.rows["first_turn"] / group.exchanges)
     settled = 1.0 - ramp(_young(group, now), 0.3, 0.6)
     talks = ramp(0.6 - turns, 0.0, 0.3) * settled
     edu = float((group.rows["plan"] == 2).mean())
@@ -288,7 +288,7 @@ def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
         value = -4.0 * ramp(again, 0.05, 0.35)
         detail = f"{again:.0%} of the exchanges repeat one of {different} contents: a public list"
         out.append(evidence("benign.benchmark", value, round(again, 4), 0.05, detail))
-    median_uses, purity = float(np.median(group.uses)), float(np.median(group.purity))
+    median_uses, purity = median(group.uses), median(group.purity)
     if n >= 5 and median_uses <= 2 and purity < 0.15:
         out.append(
             evidence(
@@ -338,16 +338,18 @@ def named(group: Group) -> Any:
     """
     uses = (group.solid >= 2) & (group.purity >= 0.05)
     # words that open or close a prompt are anybody's once: "Let's think step by step"
-    framed = {row for token in group.tokens if token.kind not in PHRASES for row in token.members}
-    once = (group.solid >= 1) & (group.purity >= 0.5) & np.isin(group.at, list(framed))
+    framing = [token.members for token in group.tokens if token.kind not in PHRASES]
+    once = (group.solid >= 1) & (group.purity >= 0.5) & ~uses
+    for i in np.flatnonzero(once).tolist():
+        once[i] = any(int(group.at[i]) in members for members in framing)
     mask = uses | once | ((group.shown >= 3) & (group.purity >= 0.1))
     if int(mask.sum()) < MEMBERS_MIN:
         return mask
     # of several texts in common, a stranger shows the one that was his: cover traffic copies what people send
-    many = float(np.median(group.shown[mask])) >= SHOWN_MANY
+    many = median(group.shown[mask]) >= SHOWN_MANY
     pooled = {row for _, rows in group.take(mask).pools if len(rows) >= MEMBERS_MIN for row in rows}
     if len(pooled) >= POOLED_SHARE * int(mask.sum()):
-        mask &= np.isin(group.at, list(pooled)) | uses
+        mask &= group.among(pooled) | uses
     if many:
-        mask &= np.isin(group.at, list(pooled)) | (group.shown > 1)
+        mask &= group.among(pooled) | (group.shown > 1)
     return mask
