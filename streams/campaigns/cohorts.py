@@ -35,6 +35,7 @@ SAMPLE = 512  # accounts of a main topic that are compared with each other, anot
 SEED_MIN = 4  # accounts alike in a sample from which a cohort is grown
 SEEDS_MAX = 24  # of a sample
 POOL_MIN = 3  # accounts that infrastructure joins
+STRANGERS_MIN = 0.5
 POOL_PART = 0.25  # of the largest pool's size
 NETWORKS_MIN = 2  # in common with others of the group, or a card or a device
 JOINED_SHARE = 0.4
@@ -121,6 +122,7 @@ def cohorts(table: AccountTable, shared: SharedTokens, covered: set[int], now: i
             joined = float(np.isin(group.at[known], pooled).mean())
             if joined >= JOINED_SHARE and len(pooled) >= ACCOUNTS_MIN:
                 group = group.take(_tied(group, pooled))
+                group = group.take(_tied(group, _pooled(group)))  # who had joined a firm to the pool may be gone now
             if (fits := _dealt_to(group)).sum() >= ACCOUNTS_MIN:
                 group = group.take(fits)
             first = min(range(len(group)), key=lambda i: (int(group.first[i]), int(group.rows["hash"][i])))
@@ -213,7 +215,7 @@ def _pooled(group: Group) -> list[int]:
     pools = [
         inside
         for _, inside in group.pools
-        if len(inside) >= POOL_MIN and _strangers(group.take(np.isin(group.at, inside)))
+        if len(inside) >= POOL_MIN and _strangers(group.take(np.isin(group.at, inside))) >= STRANGERS_MIN
     ]
     most = max(map(len, pools), default=0)
     return [row for inside in pools if len(inside) >= POOL_PART * most for row in inside]

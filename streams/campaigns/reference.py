@@ -102,7 +102,7 @@ class Generation:
             [
                 plan, self.learned[plan], MODELS["half_space_trees"].dump(self.forests[plan]),
                 MODELS["mean"].dump(self.means[plan]), MODELS["var"].dump(self.variances[plan]),
-                [number for pair in self.masses[plan].items() for number in pair],
+                [number for pair in sorted(self.masses[plan].items()) for number in pair],
             ]
             for plan in sorted(self.forests)
         ]  # fmt: skip

@@ -25,7 +25,7 @@ NO_REASON = ("I12", "benign.no_purpose", "benign.site")  # for refusals, or told
 
 
 def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int, Group]]:
-    """Candidate pools: (token that founds it, mostly refused accounts that infrastructure joins)."""
+    """Candidate: (token that founds it, all mostly refused accounts that infrastructure joins with another one)."""
     used = table.used
     mask = (used["refused"] >= REFUSED_MIN) & (used["refused"] >= REFUSED_SHARE * used["exchanges"])
     rows = np.flatnonzero(mask & (now - used["last"] < IDLE_MS))
@@ -33,7 +33,11 @@ def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int
         return []
     group = group_of(table, shared, rows.tolist(), now)
     found = group.joined(1, 0.0)  # hardly any benign account is a candidate, so one network will do
-    return [(founder, group.take(np.isin(group.at, inside))) for founder, inside in found if len(inside) >= POOL_MIN]
+    if sum(len(inside) for _, inside in found) < POOL_MIN:
+        return []
+    # some of a search's accounts pay by one card, others by another: pairs of the few who are refused are no chance
+    founder = min(founder for founder, _ in found)
+    return [(founder, group.take(np.isin(group.at, [row for _, inside in found for row in inside])))]
 
 
 def weigh(group: Group, reference: Reference, now: int) -> list[Evidence]:

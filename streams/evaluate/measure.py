@@ -64,7 +64,7 @@ def measure(
         value=_value(row, truth, outcome, own, moved_ms),
         delay_min=None if outcome.delay_s is None else outcome.delay_s / 60,
         named=len(named),
-        right=len(named.intersection(truth.per_account)),
+        right=len(named.intersection(truth.accounts)),
         due=last.due,
         due_named=len(named & _due(truth, until)),
         members=_over_time(truth, own, outcome.alert_ms, end_ms),
@@ -147,7 +147,7 @@ def _members(truth: CampaignTruth, cases: Cases, at: int, since: int) -> Members
                 members = members.union(alert.accounts.added).difference(alert.accounts.removed)
         named |= members
     due = _due(truth, at)
-    right = len(named.intersection(truth.per_account))
+    right = len(named.intersection(truth.accounts))
     return Members(round((at - since) / 60_000, 1), len(named), right, len(due), len(named & due))
 
 

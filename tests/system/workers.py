@@ -17,7 +17,7 @@ from counting import Event, replay
 from support import PATIENCE_S, until
 
 from streams.accounts import sightings
-from streams.config import Settings
+from streams.config import Accounts, Settings
 from streams.contracts.hashing import partition_of
 from streams.operator import ALERTS, MARKER_KEY
 from streams.runtime.checkpoint import committed_reader
@@ -35,6 +35,12 @@ EXIT_S = 2.0  # for the interpreter and the kernel, once the worker has ended
 START_MS = 1_700_000_000_000
 
 LOGS = {b"t": table.ROW, b"n": near.ROW, b"si": sightings.ROW, b"sc": sightings.ROW, b"sn": sightings.ROW}  # of rows
+LIFETIMES_MS = {
+    b"n": Accounts().near_prompt_ttl_ms,
+    b"sn": Accounts().near_prompt_ttl_ms,
+    b"si": Accounts().infrastructure_ttl_ms,
+    b"sc": Accounts().content_ttl_ms,
+}
 
 Alert = tuple[bytes, bytes, tuple[tuple[str, bytes], ...]]  # key, value, headers
 
@@ -206,7 +212,8 @@ def stored(settings: Settings, stages: Sequence[str] = STAGES) -> dict[str, dict
 def contents(records: Mapping[bytes, bytes]) -> dict[bytes, object]:
     """What state records say, whatever checkpoints they were written by: logs of rows as the rows that count.
 
-    Of the log of tokens the last row of each counts; a first sighting or a near prompt may stand in its log twice.
+    Of the log of tokens the last row of each counts; a first sighting or a near prompt may stand in its log twice, and
+    for a while after it has expired: when it goes depends on where checkpoints fall.
     """
     found: dict[bytes, object] = {}
     logs: dict[bytes, list[bytes]] = {}
@@ -220,6 +227,8 @@ def contents(records: Mapping[bytes, bytes]) -> dict[bytes, object]:
         if prefix == b"t":
             _, last = np.unique(rows["token"][::-1], return_index=True)
             rows = rows[rows.size - 1 - last]
+        elif rows.size:
+            rows = rows[rows["time"] >= rows["time"].max() - LIFETIMES_MS[prefix]]
         found[prefix] = np.unique(rows).tobytes()
     return found
 
