@@ -77,12 +77,18 @@ def _use(shared: "SharedToken", member: Member, time: int, fresh: bool) -> None:
             shared.work += WORK_USES if first else 1
 
 
+# of kinds that have none; nobody writes to them
+_NO_MEMBERS: dict[int, Member] = {}
+_NO_CONTENTS: set[int] = set()
+_NO_TIMES: dict[int, int] = {}
+
+
 class SharedToken:
     """A token that two accounts or more show, with its memberships by account row."""
 
     __slots__ = (
         "contents", "degree", "elicit", "elicit_known", "exchanges", "family", "first", "grading", "grading_known",
-        "kind", "last", "members", "refused", "regulars", "together", "token", "work", "workers",
+        "kind", "last", "members", "refused", "regulars", "seen", "together", "token", "work", "workers",
     )  # fmt: skip
 
     def __init__(self, token: int, kind: int, first: int) -> None:
@@ -93,8 +99,10 @@ class SharedToken:
         self.regulars = 0  # members with two uses or more
         self.workers = 0  # members that wrapped new content `WORK_USES` times or more ...
         self.work = 0  # ... and how often they did
-        self.members: dict[int, Member] = {}
-        self.contents: set[int] = set()
+        counted = kind in COUNTED
+        self.members: dict[int, Member] = {} if counted else _NO_MEMBERS
+        self.contents: set[int] = set() if counted else _NO_CONTENTS
+        self.seen: dict[int, int] = _NO_TIMES if counted else {}  # of kinds that are not counted: last time
         self.family = 0  # token of the family's founder, 0: none
         self.together: Uses | None = None  # sums of its family, to be kept up
 
@@ -113,7 +121,8 @@ class SharedToken:
         return (
             self.token, self.kind, self.first, self.last, self.degree, self.exchanges, self.refused, self.elicit,
             self.elicit_known, self.grading, self.grading_known, self.family, self.regulars,
-            sorted(self.contents), [[row, *member] for row, member in self.members.items()],
+            sorted(self.contents),
+            [[row, *member] for row, member in self.members.items()] or [list(pair) for pair in self.seen.items()],
         )  # fmt: skip
 
     @classmethod
@@ -124,6 +133,9 @@ class SharedToken:
             _, _, _, shared.last, shared.degree, shared.exchanges, shared.refused, shared.elicit, shared.elicit_known,
             shared.grading, shared.grading_known, shared.family, shared.regulars, contents, members,
         ) = state  # fmt: skip
+        if shared.kind not in COUNTED:
+            shared.seen = {member[0]: member[1] for member in members}
+            return shared
         shared.contents = set(contents)
         shared.members = {member[0]: list(member[1:5]) for member in members}
         work = [member[4] for member in members if member[4] >= WORK_USES]
@@ -157,15 +169,19 @@ class SharedTokens:
         self.dirty[token] = None
         if not member_item:
             return shared
-        member = shared.members.get(row)
-        if member is None:
+        if shared.kind not in COUNTED:
+            before = shared.seen.get(row)
+            if before is None:
+                self._hold(shared, row)
+            if before is None or last > before:
+                shared.seen[row] = last
+        elif (member := shared.members.get(row)) is None:
             # a member's exchanges count from this tick on; what the founder showed before is one use
             uses = 1 if first <= time - self._tick_ms else 0
             member = shared.members[row] = [first, last, uses, uses]
             if shared.together is not None:
                 shared.together.join(row, member, len(shared.contents) >= SOLID_CONTENTS)
-            place = self.content_of if kind >= TEMPLATE else self.infrastructure_of
-            place.setdefault(row, []).append(token)
+            self._hold(shared, row)
         elif last > member[1]:
             member[1] = last
             if shared.together is not None:
@@ -173,6 +189,13 @@ class SharedTokens:
         if last > shared.last:
             shared.last = last
         return shared
+
+    def _hold(self, shared: SharedToken, row: int) -> None:
+        place = self.content_of if shared.kind >= TEMPLATE else self.infrastructure_of
+        if (held := place.get(row)) is None:
+            place[row] = [shared.token]
+        else:
+            held.append(shared.token)
 
     def _add(self, shared: SharedToken) -> SharedToken:
         self.tokens[shared.token] = shared
@@ -232,13 +255,17 @@ class SharedTokens:
             near = shared.kind >= NEAR_LOW
             before = before_near if near else before_content if shared.kind >= TEMPLATE else before_infrastructure
             gone = [row for row, member in shared.members.items() if member[1] < before]
+            gone += [row for row, last in shared.seen.items() if last < before]
             place = self.content_of if shared.kind >= TEMPLATE else self.infrastructure_of
             for row in gone:
-                _, _, uses, fresh = shared.members.pop(row)
-                shared.regulars -= uses >= 2
-                if fresh >= WORK_USES:
-                    shared.workers -= 1
-                    shared.work -= fresh
+                if shared.kind in COUNTED:
+                    _, _, uses, fresh = shared.members.pop(row)
+                    shared.regulars -= uses >= 2
+                    if fresh >= WORK_USES:
+                        shared.workers -= 1
+                        shared.work -= fresh
+                else:
+                    del shared.seen[row]
                 place[row].remove(shared.token)
                 if not place[row]:
                     del place[row]
@@ -258,6 +285,5 @@ class SharedTokens:
         """Take over tokens, in the order in which they were first shared."""
         for shared in sorted(tokens, key=lambda s: (s.first, s.token)):
             self._add(shared)
-            place = self.content_of if shared.kind >= TEMPLATE else self.infrastructure_of
-            for row in shared.members:
-                place.setdefault(row, []).append(shared.token)
+            for row in (*shared.members, *shared.seen):
+                self._hold(shared, row)

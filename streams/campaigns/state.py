@@ -29,7 +29,7 @@ class Levels:
     def set(self, row: int, level: float) -> None:
         """Note an account's evidence, `UNWATCHED` for none."""
         if row >= self._levels.size:
-            grown = np.full(2 * row, UNWATCHED)
+            grown = np.full(row + row // 4, UNWATCHED)
             grown[: self._levels.size] = self._levels
             self._levels = grown
         self._levels[row] = level
