@@ -108,7 +108,7 @@ class AccountTable:
         self.rows = np.zeros(1024, ROW)
         self.names: list[str] = []
         self.mail_accounts: Counter[int] = Counter()  # accounts per mail domain
-        self._dirty: set[int] = set()  # chunks
+        self._dirty = np.zeros(1024 // CHUNK_ROWS + 1, bool)  # chunks
 
     def __len__(self) -> int:
         return self._index.size - self._index.free
@@ -133,10 +133,13 @@ class AccountTable:
                 grown = np.zeros(max(self._index.size, self.rows.size * 2), ROW)
                 grown[:before] = self.rows[:before]
                 self.rows = grown
+                dirty = np.zeros(grown.size // CHUNK_ROWS + 1, bool)
+                dirty[: self._dirty.size] = self._dirty
+                self._dirty = dirty
             new = self.rows["hash"][at] == 0
             self.rows["hash"][at[new]] = hashes[new]
             self.names.extend([""] * (self._index.size - before))
-            self._dirty.update((np.unique(at[new]) // CHUNK_ROWS).tolist())
+            self._dirty[at[new] // CHUNK_ROWS] = True
         return at
 
     def evict(self, rows: Any) -> None:
@@ -148,7 +151,7 @@ class AccountTable:
                 del self.mail_accounts[mail]
         self.rows[rows] = np.zeros(1, ROW)
         self._index.load(self.used["hash"].copy())
-        self._dirty.update((rows // CHUNK_ROWS).tolist())
+        self._dirty[rows // CHUNK_ROWS] = True
 
     def introduce(self, introductions: list[Introduction]) -> None:
         """Take over who accounts are, in order; accounts not yet known get a row."""
@@ -165,26 +168,26 @@ class AccountTable:
         self.rows["org"][at] = np.array([who.org for who in introductions], np.uint64)
         self.rows["created"][at] = [who.created_at for who in introductions]
         self.rows["plan"][at] = plans
-        self._dirty.update((at // CHUNK_ROWS).tolist())
+        self._dirty[at // CHUNK_ROWS] = True
 
     def absorb(self, at: Any, signals: Any) -> None:
         """Add signals (in order) to the rows ``at``."""
         _absorb(self.rows, at, signals["time"], signals["output_tokens"], signals["bins"], signals["simhash"])
-        self._dirty.update(np.unique(at // CHUNK_ROWS).tolist())
+        self._dirty[at // CHUNK_ROWS] = True
 
     def mark(self, at: int) -> None:
         """Tell that a row was changed from outside."""
-        self._dirty.add(at // CHUNK_ROWS)
+        self._dirty[at // CHUNK_ROWS] = True
 
     def checkpoint(self) -> list[tuple[int, tuple[bytes, list[str]]]]:
         """Chunks that changed since the last call: number, rows, names."""
         size = self._index.size
         out = []
-        for chunk in sorted(self._dirty):
+        for chunk in np.flatnonzero(self._dirty).tolist():
             start = chunk * CHUNK_ROWS
             stop = min(size, start + CHUNK_ROWS)
             out.append((chunk, (self.rows[start:stop].tobytes(), self.names[start:stop])))
-        self._dirty.clear()
+        self._dirty[:] = False
         return out
 
     def restore(self, chunks: dict[int, tuple[bytes, list[str]]]) -> None:
@@ -198,5 +201,6 @@ class AccountTable:
             self.names += names
         if parts:
             self.rows = np.concatenate(parts)
+            self._dirty = np.zeros(self.rows.size // CHUNK_ROWS + 1, bool)
             self._index.load(np.ascontiguousarray(self.rows["hash"]))
             self.mail_accounts.update(self.rows["mail"].tolist())
