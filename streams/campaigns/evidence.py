@@ -26,6 +26,7 @@ from streams.contracts.packets import DEVICE, KIND_NAMES, NEAR_HIGH, NETWORK, PA
 AXES = ("volume", "structure", "focus", "coordination", "identity", "benign")
 MEMBERS_MIN = 3
 POOLED_SHARE = 0.5
+RESENT_SHARE = 0.01  # of a campaign's exchanges repeat another one's content; simulated campaigns: at most 0.017
 SHOWN_MANY = 3  # texts in common that half of a group's accounts show
 OWNERS_WEIGHT = 1.5  # nats per e-fold of owners: benign shared templates thin out like n**-1.6
 OWNERS_MAX = 6.5
@@ -284,8 +285,12 @@ def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
         out.append(evidence("benign.course", value, round(edu, 4), 0.1, detail))
     # who runs a public benchmark or the same probes sends what others sent; a campaign divides its work
     again, different = repeats(group)
-    if different >= 12 and again > 0.05:
-        value = -4.0 * ramp(again, 0.05, 0.35)
+    if different >= 12 and again > RESENT_SHARE:
+        # few, but more than clients that try again make: a list of a thousand shows at the hundredth exchange
+        exchanges = different / (1.0 - again)
+        usual = RESENT_SHARE * exchanges
+        surprise = (again * exchanges - usual) / math.sqrt(usual + 1.0)
+        value = -4.0 * max(ramp(again, 0.05, 0.35), ramp(surprise, 1, 4) * ramp(again, 0.015, 0.03))
         detail = f"{again:.0%} of the exchanges repeat one of {different} contents: a public list"
         out.append(evidence("benign.benchmark", value, round(again, 4), 0.05, detail))
     median_uses, purity = median(group.uses), median(group.purity)
