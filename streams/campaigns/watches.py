@@ -115,7 +115,7 @@ class Watch(Struct, array_like=True):
             ("I21", self.sizes / exchanges, busy * 1.6 * ramp(self.sizes / exchanges, 0.05, 2.0) * long_run,
              "deviations by which its answers are longer than ever, an exchange"),
             ("I10", float(self.changes), min(0.6, 0.3 * self.changes), "lasting changes of its rate (Page-Hinkley)"),
-            ("I12", float(self.networks), busy * min(6.6, 2.2 * max(0, self.networks - 1)),
+            ("I12", float(self.networks), busy * min(4.4, 2.2 * max(0, self.networks - 1)),
              "networks never used before, within a quarter of an hour"),
             ("I12", float(self.countries), busy * min(5.0, 2.5 * max(0, self.countries - 1)),
              "countries never used before, within a quarter of an hour"),
