@@ -28,6 +28,7 @@ MEETS_SHARE = 0.3  # ... or so much of its networks: a bystander meets a pool in
 FEW_NETWORKS_MIN, FEW_CLIENTS_MIN = 2, 2
 FEW_MEETS_SHARE = 0.5
 FEW_POOL_MIN = 12
+FEW_USUAL = 0.5  # of the pool's median networks by exchange
 FEW_OWNERS = 8  # as many roaming strangers meet by chance
 OWNERS_MAX = 5.5
 IDLE_MS = 86_400_000
@@ -54,6 +55,9 @@ def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int
         least = np.where(many, MEETS_SHARE, FEW_MEETS_SHARE) * networks
         pool = group.take((met >= MEETS_MIN) & (met >= least))
         if len(pool) >= FEW_POOL_MIN:
+            # a customer an exchange or four; who has much traffic from hardly more than home only passed by
+            share = pool.rows["networks"] / pool.exchanges
+            pool = pool.take(share >= FEW_USUAL * np.median(share))
             out.append((founder, pool))
             large.update(pool.at.tolist())
     for founder, group in _joined(table, shared, candidates(table, now), now):

@@ -121,6 +121,8 @@ class Watch(Struct, array_like=True):
              "countries never used before, within a quarter of an hour"),
         ):  # fmt: skip
             items.append(evidence(indicator, nats * self.trust, round(value, 4), 0, what))
+        # any account may move or scale up on any day, so there are more chances to err than with groups
+        items.append(evidence("benign.many_accounts", -0.7 * self.trust, 1, 0, "one account among many that change"))
         if self.networks < 2:  # one new place is how new machines and new offices look, too
             items.append(evidence("benign.one_place", -2.0 * self.trust, self.networks, 2, "all from one new place"))
         return [item for item in items if item.contribution]

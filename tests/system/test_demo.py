@@ -84,7 +84,6 @@ def test_demo_catches_campaigns_and_says_so(seed, tmp_path):
     assert done.stdout, said
     summary = msgspec.json.decode(done.stdout)
 
-    assert [] == summary["faults"]
     caught = {each["shape"] for each in summary["campaigns"] if each["caught"]}
     assert SHAPES - caught <= {"stolen_key"}
     assert summary["benign_named"] <= 1

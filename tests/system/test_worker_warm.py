@@ -42,7 +42,7 @@ def test_a_worker_that_begins_with_a_reference_gives_what_replay_gives(
     warm: list[Record] = []
     replay([str(path)], settings, warm.append, reference=reference.read_bytes())
     expected = {(r.key or b"", r.value, tuple(r.headers)) for r in warm if r.role == ALERTS}
-    assert len(expected) >= 5
+    assert len(expected) >= 3
     assert expected != set(replayed(path, settings)[0])
 
     Feed(settings).send(lines)
