@@ -34,6 +34,14 @@ def test_read_is_what_is_published():
     assert set(INDICATORS) == read
 
 
+def test_every_explanation_is_documented():
+    """What the sources publish in favour of a group is in the table, each once, with the reason why it may be trusted."""
+    sources = "".join(path.read_text() for path in FOLDER.glob("*.py"))
+    rows = [line.strip("|").split("|") for line in PAGE.splitlines() if line.startswith("| `benign.")]
+    assert sorted(set(re.findall(r'"(benign\.\w+)"', sources))) == sorted(row[0].strip(" `") for row in rows)
+    assert all(len(row) == 4 and all(cell.strip() for cell in row) for row in rows)
+
+
 def test_tests_exist():
     """Every test that is named exists, and is parametrized with the indicator that names it."""
     source = (Path(__file__).parent / "test_campaigns_evidence.py").read_text()
