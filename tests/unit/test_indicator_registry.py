@@ -35,7 +35,7 @@ def test_read_is_what_is_published():
 
 
 def test_every_explanation_is_documented():
-    """What the sources publish in favour of a group is in the table, each once, with the reason why it may be trusted."""
+    """What the sources publish in favour of a group is in the table, each once, with why it may be trusted."""
     sources = "".join(path.read_text() for path in FOLDER.glob("*.py"))
     rows = [line.strip("|").split("|") for line in PAGE.splitlines() if line.startswith("| `benign.")]
     assert sorted(set(re.findall(r'"(benign\.\w+)"', sources))) == sorted(row[0].strip(" `") for row in rows)
