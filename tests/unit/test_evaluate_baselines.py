@@ -152,3 +152,38 @@ def test_panel_forgets_at_midnight():
         panel.see(seen(DAY // 2 + i // 6 * DAY, f"a{i}", template=7))
 
     assert 6 == panel.highest["template"]
+
+
+def test_matched_threshold_is_the_lowest_without_an_alarm():
+    """On the events that it comes from a method is silent at its highest score, and a little below it is not."""
+    busy = [seen(i * 60_000, "a", network=f"10.0.{i}", template=7, head=8) for i in range(30)]
+    events = busy + [seen(30 * 60_000 + i, f"b{i}", template=7, head=8, network="10.1.0") for i in range(12)]
+
+    def cases(matched: dict[str, float]) -> tuple[dict[str, float], dict[str, int]]:
+        panel = Panel(matched)
+        for event in events:
+            panel.see(event)
+        at_matched, _ = panel.judge(truth([]), {"1-x": "D1"})
+        return panel.highest, {name: by.cases for name, by in at_matched.items()}
+
+    highest, _ = cases({})
+    active = {"rate", "networks", "template", "prefix"}
+
+    assert {0} == set(cases(highest)[1].values())
+    assert active <= {name for name, score in highest.items() if score > 0}
+    below = cases({name: score - 0.5 for name, score in highest.items()})[1]
+    assert all(below[name] >= 1 for name in active)
+
+
+@pytest.mark.parametrize(("matched", "named"), [(20, 3), (200, 1)], ids=["below the usual one", "above it"])
+def test_higher_threshold_names_fewer(matched, named):
+    """Accounts with 50, 150 and 250 exchanges in an hour: two exceed the usual threshold, be it higher or lower."""
+    panel = Panel({"rate": matched})
+    for account, n in (("b1", 50), ("b2", 150), ("b3", 250)):
+        for i in range(n):
+            panel.see(seen(HOUR + i, account))
+
+    at_matched, at_usual = panel.judge(truth([]), {"1-x": "D1"})
+
+    assert (named, 2) == (at_matched["rate"].innocents, at_usual["rate"].innocents)
+    assert ({"course": named}, {"course": 2}) == (at_matched["rate"].false_by_kind, at_usual["rate"].false_by_kind)

@@ -68,6 +68,14 @@ def test_runs_go_seed_by_seed():
     assert [500] * 4 == [run.plan.accounts for run in found]
 
 
+def test_each_row_is_in_one_run_of_a_seed():
+    """Over as many accounts as were asked for, but for the set that runs for a day."""
+    found = runs(table().rows, [1], accounts=2_000)
+
+    assert sorted(row.id for row in table().rows) == sorted(row.id for run in found for row in run.rows)
+    assert [("reseller_300", 24)] == [(run.name, run.plan.hours) for run in found if run.plan.accounts != 2_000]
+
+
 def test_contamination_makes_a_row_for_each_share():
     """The share replaces the one of the table, each in a run of its own, and the goal no longer holds."""
     rows = with_contamination(choose(["D5-10"]), [0.2, 0.02])
