@@ -3,9 +3,11 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, settings
 from taking_turns import turn
 
 from streams.config import Settings
@@ -14,7 +16,24 @@ from streams.runtime.broker import LocalBroker
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")  # of all processes of a parallel run
 IDLE_AFTER_S = 600  # runs are equal where no partition was declared idle
 
+LONG = ("slow", "system")  # marks of files with long tests, the longest first
+
 _counter = itertools.count(1)
+
+# A slow or busy machine is no failure: how long an example takes says nothing.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files: long ones first, so that no process is left with one at the end; those of ``alone`` tests last.
+
+    By then what they need is compiled, and waiting for each other keeps nobody from other tests.
+    """
+    marks: dict[Path, set[str]] = {}
+    for item in items:
+        marks.setdefault(item.path, set()).update(mark.name for mark in item.iter_markers())
+    items.sort(key=lambda item: ["alone" in marks[item.path], *(name not in marks[item.path] for name in LONG)])
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

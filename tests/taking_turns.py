@@ -1,4 +1,4 @@
-"""Let a test that needs the whole machine run alone, though tests run in two processes.
+"""Let a test that needs the whole machine run alone, though tests run in several processes.
 
 A turnstile before the room, so that those who want it alone are not passed for ever.
 """

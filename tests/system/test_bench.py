@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from click.testing import CliRunner
 
 from streams.bench.table import KINDS, NOT_INSTALLED, missing
@@ -29,11 +30,12 @@ def test_all_rows():
     assert 0 < sum(worker["threads_us_per_event"].values()) <= 1.1 * worker["cpu_us_per_event"]
 
 
+@pytest.mark.slow
 def test_side_by_side(tmp_path):
     """Every framework that is installed gives the product's sightings and signals; others are said to be missing."""
     page = tmp_path / "bench.md"
     names = ("aiokafka", "confluent", "worker-decode", *FRAMEWORKS)
-    arguments = ["bench", "--accounts", "500", "--events", "30000", "--rows", ",".join(names)]
+    arguments = ["bench", "--accounts", "500", "--events", "10000", "--rows", ",".join(names)]
     result = CliRunner().invoke(main, [*arguments, "--markdown", str(page), "--json"], catch_exceptions=False)
     assert 0 == result.exit_code, result.output
     lines = {line["name"]: line for line in json.loads(result.stdout)["lines"]}

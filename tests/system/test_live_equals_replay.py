@@ -13,7 +13,7 @@ from workers import Alert, WorkerProcess, read_alerts, settled
 from streams.config import Campaigns, Settings, State, Time
 from streams.runtime.topics import create_topics
 
-pytestmark = [pytest.mark.system, pytest.mark.alone]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1_800)]
 
 CLOSE_AFTER_MS = 45 * 60_000  # so that cases close within the run
 # No partition may be declared idle while the test waits: runs are equal where watermarks are never forced.
