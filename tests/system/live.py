@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
-from support import until
+from support import PATIENCE_S, until
 from workers import Alert, WorkerProcess
 
 from streams.config import Settings
@@ -93,7 +93,7 @@ class Follower:
 
 def samples(worker: WorkerProcess) -> dict[Sample, float]:
     """All numbers on a worker's /metrics, by name and labels."""
-    with urllib.request.urlopen(f"{url(worker)}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url(worker)}/metrics", timeout=PATIENCE_S) as answer:
         text = answer.read().decode()
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value

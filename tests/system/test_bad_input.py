@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import Producer
 from conftest import private_settings
 from live import Follower, Sample, difference, real_worker, samples, url
-from support import until
+from support import PATIENCE_S, until
 from workers import Alert, read_topic
 
 from streams.config import Settings, Time
@@ -256,7 +256,9 @@ def run(kafka: LocalBroker, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
         assert until(lambda: "accounts" in worker.assigned() and everything()), worker.log()
         assert until(lambda: follower.at_least(len(expected))), len(follower.alerts)
-        probes = tuple(urllib.request.urlopen(url(worker) + path, timeout=5).status for path in ("/livez", "/readyz"))
+        probes = tuple(
+            urllib.request.urlopen(url(worker) + path, timeout=PATIENCE_S).status for path in ("/livez", "/readyz")
+        )
         found = samples(worker)
         worker.signal(signal.SIGTERM)
         code = worker.wait()

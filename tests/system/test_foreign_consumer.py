@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 from live import Feed, busy_plan, decoded, real_worker, write_events
+from support import PATIENCE_S
 from workers import Alert, read_alerts
 
 from streams.config import Campaigns, Settings
@@ -44,7 +45,7 @@ def cases_of(settings: Settings, lines: list[bytes]) -> dict[str, dict[str, Any]
 def consume(settings: Settings) -> "subprocess.CompletedProcess[str]":
     """Run the program apart from this process: isolated mode leaves the environment and this folder out."""
     command = [sys.executable, "-I", str(PROGRAM), settings.kafka.bootstrap, settings.kafka.alerts_topic, str(SCHEMA)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def send_again(settings: Settings, alerts: list[Alert]) -> None:

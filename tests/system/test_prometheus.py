@@ -46,7 +46,7 @@ def get(url: str, **query: str) -> Any:
     """Return what an HTTP GET answers: decoded if it is JSON."""
     if query:
         url += "?" + urllib.parse.urlencode(query)
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as response:
         body = response.read().decode()
     return json.loads(body) if response.headers.get_content_type() == "application/json" else body
 

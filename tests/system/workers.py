@@ -31,7 +31,7 @@ from streams.tokens import near, table
 
 HERE = Path(__file__).parent
 PATHS = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-EXIT_S = 2.0  # for the interpreter and the kernel, once the worker has ended
+EXIT_S = 20.0  # for the interpreter and the kernel; a worker that misses its deadline ends itself, and not with 0
 START_MS = 1_700_000_000_000
 
 LOGS = {b"t": table.ROW, b"n": near.ROW, b"si": sightings.ROW, b"sc": sightings.ROW, b"sn": sightings.ROW}  # of rows
