@@ -7,6 +7,7 @@ campaign's prompts. Popular phrases are not telling, so they link nobody.
 
 from msgspec import Struct
 
+from streams.campaigns.jobs import UNCLEAR, job_of
 from streams.campaigns.shared import SharedToken, SharedTokens
 from streams.campaigns.uses import SOLID_CONTENTS, Uses, most
 from streams.campaigns.uses import Member as Member
@@ -35,6 +36,7 @@ class Family(Struct, array_like=True):
     looked_members: int = 0  # at the last evaluation
     looked_exchanges: int = 0
     looked_at: int = 0
+    job: int = UNCLEAR  # what it asks for, once it was told from another job of the same accounts
 
 
 class Families:
@@ -128,7 +130,7 @@ class Families:
             if (common := self._common[pair]) >= COMMON_MIN:
                 other = held.get(pair[0] if pair[1] == shared.token else pair[1])
                 if other is not None and other.family != shared.family and self._alike(*pair, common):
-                    self._union(*pair)
+                    self._union(shared, other)
         tokens.append(shared.token)
         self.dirty_rows[row] = None
 
@@ -138,12 +140,16 @@ class Families:
             self._common[pair] = self._common.get(pair, 0) + 1
         return pairs
 
-    def _union(self, one: int, two: int) -> None:
-        tokens = self._shared.tokens
-        if one not in tokens or two not in tokens:
-            return
-        a, b = tokens[one].family, tokens[two].family
-        if a == b or not a or not b:
+    def _other_job(self, one: SharedToken, two: SharedToken) -> bool:
+        """Tell whether one token's family does another job than the other token, or its family, does."""
+        mine, other = (self.families[shared.family].job for shared in (one, two))
+        if mine and other:
+            return mine != other
+        return bool((mine and job_of(two) not in (UNCLEAR, mine)) or (other and job_of(one) not in (UNCLEAR, other)))
+
+    def _union(self, one: SharedToken, two: SharedToken) -> None:
+        tokens, a, b = self._shared.tokens, one.family, two.family
+        if a == b or not a or not b or self._other_job(one, two):
             return
         survivor, absorbed = sorted((a, b), key=lambda f: (tokens[f].first, f) if f in tokens else (0, f))
         into, gone = self.families[survivor], self.families.pop(absorbed)
@@ -158,6 +164,7 @@ class Families:
         if survivor in self._uses:
             self._gather(self._uses[survivor], gone.tokens)
         into.tokens = sorted({*into.tokens, *gone.tokens})
+        into.job = into.job or gone.job
         into.looked_members = into.looked_exchanges = 0
         self.dirty[survivor] = self.dirty[absorbed] = None
         self.merged.append((survivor, absorbed))
@@ -167,6 +174,17 @@ class Families:
         if (kinds := self._uses.get(family.founder)) is None:
             kinds = self._uses[family.founder] = {}
             self._gather(kinds, family.tokens)
+        return self._members(kinds)
+
+    def members_of(self, tokens: list[SharedToken]) -> dict[int, Member]:
+        """The same of tokens that are no family (yet)."""
+        kinds: dict[int, Uses] = {}
+        for shared in tokens:
+            _gather(kinds, shared)
+        return self._members(kinds)
+
+    @staticmethod
+    def _members(kinds: dict[int, Uses]) -> dict[int, Member]:
         out: dict[int, Member] = {}
         for each in kinds.values():
             if not out:
@@ -183,10 +201,18 @@ class Families:
         """Add tokens to the uses of a family, by kind; from now on they keep them up."""
         for token in tokens:
             if (shared := self._shared.tokens.get(token)) is not None:
-                shared.together = kinds.setdefault(shared.kind, Uses())
-                solid = len(shared.contents) >= SOLID_CONTENTS
-                for row, member in shared.members.items():
-                    shared.together.join(row, member, solid)
+                shared.together = _gather(kinds, shared)
+
+    def divide(self, family: Family, parts: list[list[SharedToken]]) -> None:
+        """Take a family apart: put it into `broken` with these parts."""
+        self.families.pop(family.founder)
+        self._sizes.pop(family.founder, None)
+        self._uses.pop(family.founder, None)
+        for part in parts:
+            for shared in part:
+                shared.together = None
+        self.dirty[family.founder] = None
+        self.broken.append((family, [sorted((t.token for t in part), key=self._age) for part in parts]))
 
     def forget(self, changed: list[SharedToken]) -> None:
         """Rebuild what rests on memberships that have expired.
@@ -255,7 +281,7 @@ class Families:
         if family is None or family.founder not in tokens:
             made = Family(founder, sorted(tokens))
             if family is not None:
-                made.looked_at = family.looked_at
+                made.looked_at, made.job = family.looked_at, family.job
         else:
             made = family
             made.tokens = sorted(tokens)
@@ -273,3 +299,12 @@ class Families:
         for tokens in telling_of.values():
             for i, token in enumerate(tokens):
                 self._pair_up(tokens[:i], token)
+
+
+def _gather(kinds: dict[int, Uses], shared: SharedToken) -> Uses:
+    """Add a token to the uses of its kind."""
+    uses = kinds.setdefault(shared.kind, Uses())
+    solid = len(shared.contents) >= SOLID_CONTENTS
+    for row, member in shared.members.items():
+        uses.join(row, member, solid)
+    return uses

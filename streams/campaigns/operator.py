@@ -13,6 +13,7 @@ from streams.campaigns.pools import look_behind_proxies, look_for_relays, look_f
 from streams.campaigns.reference import CLEAN_MS, Reference
 from streams.campaigns.singles import watch
 from streams.campaigns.snapshot import Snapshot
+from streams.campaigns.splits import divide
 from streams.campaigns.state import HOUR_MS, CampaignsState
 from streams.campaigns.upkeep import close_quiet, hourly
 from streams.config import Settings
@@ -116,6 +117,7 @@ class CampaignsOperator:
             out += look_for_searches(self.state, mark)
             out += pivots.tell(self.state, mark)
             if mark % POOLS_MS == 0:
+                out += divide(self.state, mark)
                 out += look_behind_proxies(self.state, mark)
                 out += close_quiet(self.state, mark)
             if mark % HOUR_MS == 0:

@@ -1,10 +1,49 @@
-"""Families that fell apart because memberships expired: one part goes on, the others begin anew."""
+"""Families that fall apart, because memberships expired or because they do two jobs: one part goes on, others begin."""
 
 from streams.campaigns.cases import Case
+from streams.campaigns.evidence import MEMBERS_MIN, named, total
+from streams.campaigns.evidence import weigh as weigh_group
 from streams.campaigns.families import Family
+from streams.campaigns.group import Group
 from streams.campaigns.groups import weigh
+from streams.campaigns.jobs import jobs
+from streams.campaigns.shared import SharedToken
 from streams.campaigns.state import CampaignsState
 from streams.operator import Record
+
+
+def divide(state: CampaignsState, now: int) -> list[Record]:
+    """Divide families with an open case that do two jobs, if either would be a case by itself.
+
+    Until then they are one case, which the evidence of both opens earlier.
+    """
+    found = state.families.families
+    done: list[tuple[SharedToken, int]] = []
+    for founder, alert_id in list(state.case_of.items()):
+        family, case = found.get(founder), state.cases.cases.get(alert_id)
+        if family is None or case is None or not case.live or len(family.tokens) < 2:
+            continue
+        parts = jobs(t for token in family.tokens if (t := state.shared.tokens.get(token)) is not None)
+        if parts and all(_enough(state, part, now) for part in parts.values()):
+            state.families.divide(family, list(parts.values()))
+            done += [(part[0], job) for job, part in parts.items()]
+    out = split(state, now)
+    for shared, job in done:
+        found[shared.family].job = job
+        state.families.dirty[shared.family] = None
+    return out
+
+
+def _enough(state: CampaignsState, tokens: list[SharedToken], now: int) -> bool:
+    """Tell whether the users of tokens would be a case by themselves."""
+    members = state.families.members_of(tokens)
+    if len(members) < MEMBERS_MIN:
+        return False
+    group = Group(state.table, state.shared, members, tokens, now)
+    core = named(group)
+    if int(core.sum()) < MEMBERS_MIN:
+        return False
+    return total(weigh_group(group.take(core), state.reference, None, now)) >= state.limit
 
 
 def split(state: CampaignsState, now: int) -> list[Record]:

@@ -35,6 +35,16 @@ def parted() -> Feed:
     return feed
 
 
+def two_jobs() -> Feed:
+    """One pool that has answers reasoned in one template, and from half an hour on plain work done in another."""
+    feed = Feed()
+    for minute in range(0, 180, 10):
+        feed.use(minute, RED, "red template")
+        if minute >= 30:
+            feed.use(minute + 5, [*RED, *BOTH], "plain template", asks=False)
+    return feed
+
+
 def quiet_and_back() -> Feed:
     """One campaign of an hour, three quiet hours, and half an hour more."""
     feed = Feed()
@@ -85,6 +95,26 @@ def test_split():
     assert ("updated", "merged") == (cases[red].latest.status, cases[blue].latest.status)
 
 
+def test_two_campaigns_of_one_pool():
+    """Prompts that ask for different things become two cases, either in full, as soon as each is enough by itself."""
+    alerts, operator = run(two_jobs().packets())
+    cases = fold_all(alerts)
+
+    assert sorted([tuple(sorted(RED)), tuple(sorted([*RED, *BOTH]))]) == sorted(case.members for case in cases.values())
+    assert {"open", "updated"} >= {case.latest.status for case in cases.values()}
+    assert [case.members for case in cases.values()] == [members(operator, alert_id) for alert_id in cases]
+
+
+def test_variants_of_one_campaign_stay_together():
+    """That one of five variants is not recognised as asking for the same does not make it a campaign of its own."""
+    feed = Feed()
+    for minute in range(0, 180, 5):
+        feed.use(minute, RED, f"variant {minute // 5 % 5}", asks=minute // 5 % 5 > 0)
+    alerts, _ = run(feed.packets())
+
+    assert [tuple(sorted(RED))] == [case.members for case in fold_all(alerts).values()]
+
+
 def test_close_and_reopen():
     """A case ends after its time without exchanges, at the next mark, and its next exchange opens it again."""
     alerts, operator = run(quiet_and_back().packets())
@@ -98,7 +128,7 @@ def test_close_and_reopen():
     assert tuple(sorted(RED)) == fold_all(alerts)[case].members == members(operator, case)
 
 
-@pytest.mark.parametrize("story", [merged, parted, quiet_and_back])
+@pytest.mark.parametrize("story", [merged, parted, two_jobs, quiet_and_back])
 def test_cuts_do_not_matter(story):
     """However the packets are cut into batches, the alerts are the same."""
     packets = story().packets()
@@ -106,7 +136,7 @@ def test_cuts_do_not_matter(story):
     assert told(run(packets)[0]) == told(run(packets, (7, 2, 31, 500))[0])
 
 
-@pytest.mark.parametrize("story", [merged, parted, quiet_and_back])
+@pytest.mark.parametrize("story", [merged, parted, two_jobs, quiet_and_back])
 def test_restored_again_and_again(story):
     """An operator restored from its checkpoint every five packets gives the same alerts and holds the same members."""
     packets = story().packets()
