@@ -15,6 +15,11 @@ from streams.contracts.alert import Evidence
 WATCH_MS = 48 * 3_600_000  # a probe is forgotten after so long: bursts followed within hours in the reported case
 RUN_PAUSE_MS = 1_800_000
 TOGETHER_MS = 900_000
+PROBE_TOKENS_BIN = 4  # a probe's prompt has 15 tokens at most: it only asks whether the key works
+PROBE_NATS = 4.0
+SETTLED_VISITS = 2  # on its first visit an account has shown one of its own places
+PROBE_RUN = 2  # exchanges of a probe at most
+PLACES_NATS = (0.0, 0.0, 2.0, 3.5, 4.4)  # by places: of 292 accounts watched for a day 21 had two or more, 5 three
 MANY_NETWORKS = 3  # new within a quarter of an hour: a traveller shows one or two
 DAY_MS = 86_400_000
 SCRAPE_MIN = 100  # exchanges with a purpose before a single account is looked at
@@ -54,6 +59,9 @@ class Watch(Struct, array_like=True):
     sizes: int = 0  # deviations of the output sizes in the run
     inputs: int = 0  # of the input sizes, in steps of two doublings
     models: list[int] = []  # hashes of models first taken since the start
+    places: int = 0  # exchanges from a network and by a client that it never used, both at once
+    probed: int = 0  # when it was probed, 0: never
+    returned: int = 0  # when whoever probed it came back, 0: not yet
 
     def add(self, time: int, bins: int, account: Any) -> None:
         """Take in an exchange; ``account`` is the row of the table, which holds it already."""
@@ -65,12 +73,19 @@ class Watch(Struct, array_like=True):
             self.visited = [*[t for t in self.visited if t > time - TOGETHER_MS][-7:], time]
             self.countries = max(self.countries, len(self.visited))
         self.changes += bins >> _SHIFT["rate_change"] & 1
+        settled = int(account["visits"]) >= SETTLED_VISITS
+        if settled and bins & _NEW["new_network"] and bins & _NEW["new_client"]:
+            self.places += 1
         model = bins >> _SHIFT["model"] & 255
         if bins & _NEW["new_model"]:
             self.models = [*self.models, model][-4:]
+            if settled and bins & _NEW["new_network"] and (bins >> _SHIFT["input"] & 15) <= PROBE_TOKENS_BIN:
+                self.probed = time
         elsewhere = bins >> _SHIFT["other_client"] & 1 or model in self.models or self.networks >= MANY_NETWORKS
         if bins >> _SHIFT["other_network"] & 1 and elsewhere:
             if time - self.run_last > RUN_PAUSE_MS:
+                if 0 < self.probed < time and self.run <= PROBE_RUN and model in self.models:
+                    self.returned = time
                 self.run_start, self.run, self.surprise, self.sizes, self.inputs = time, 0, 0, 0, 0
                 self.before, self.rate, self.trust = past(account, time)
             self.run_last = time
@@ -90,6 +105,10 @@ class Watch(Struct, array_like=True):
                 items.append(
                     evidence("I28", nats * self.trust, what, 0, f"a {what} that this account never used before")
                 )
+        if self.returned and self.places >= 2:  # a new server is tried first, too, and then used from there
+            pause = round((self.returned - self.probed) / 60_000)
+            what = "minutes from a prompt of a few tokens to the next by that model, from elsewhere"
+            items.append(evidence("I28", PROBE_NATS * self.trust, pause, 0, what))
         minutes = max(1.0, (self.run_last - self.run_start) / 60_000)
         faster = self.run / minutes / self.rate
         intensity = 5.6 * ramp(math.log10(max(1.0, faster)), 0.6, 2.4) * ramp(self.run, 1, 3)
@@ -115,16 +134,21 @@ class Watch(Struct, array_like=True):
             ("I21", self.sizes / exchanges, busy * 1.6 * ramp(self.sizes / exchanges, 0.05, 2.0) * long_run,
              "deviations by which its answers are longer than ever, an exchange"),
             ("I10", float(self.changes), min(0.6, 0.3 * self.changes), "lasting changes of its rate (Page-Hinkley)"),
-            ("I12", float(self.networks), busy * min(4.4, 2.2 * max(0, self.networks - 1)),
-             "networks never used before, within a quarter of an hour"),
+            ("I12", float(max(self.networks, self.places)),
+             max(PLACES_NATS[min(4, self.places)], busy * min(4.4, 2.2 * max(0, self.networks - 1))),
+             "networks never used before, within a quarter of an hour, or each by another client"),
             ("I12", float(self.countries), busy * min(5.0, 2.5 * max(0, self.countries - 1)),
              "countries never used before, within a quarter of an hour"),
         ):  # fmt: skip
             items.append(evidence(indicator, nats * self.trust, round(value, 4), 0, what))
         # any account may move or scale up on any day, so there are more chances to err than with groups
         items.append(evidence("benign.many_accounts", -0.7 * self.trust, 1, 0, "one account among many that change"))
-        if self.networks < 2:  # one new place is how new machines and new offices look, too
-            items.append(evidence("benign.one_place", -2.0 * self.trust, self.networks, 2, "all from one new place"))
+        if max(self.networks, self.places) < 2:  # one new place is how new machines and new offices look, too
+            items.append(
+                evidence(
+                    "benign.one_place", -2.0 * self.trust, max(self.networks, self.places), 2, "all from one new place"
+                )
+            )
         return [item for item in items if item.contribution]
 
 

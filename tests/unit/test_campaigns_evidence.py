@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from streams.campaigns import relays, watches
+from streams.campaigns.cases import threshold
 from streams.campaigns.cluster_models import ClusterModels
-from streams.campaigns.evidence import weigh
+from streams.campaigns.evidence import total, weigh
 from streams.campaigns.families import Member
 from streams.campaigns.group import Group
 from streams.campaigns.reference import Reference
@@ -198,6 +199,32 @@ def test_indicator_of_a_stolen_key(indicator, fields):
         return sum(item.contribution for item in watched.weigh() if item.indicator == indicator)
 
     assert contribution(30, **ELSEWHERE, **fields) > max(0.0, contribution(30))
+
+
+def stolen(places: int, requests: int) -> float:
+    """Evidence after a tiny probe, and three hours later a burst that comes from so many places by turns."""
+    account = Crowd().rows[0].copy()
+    account["visits"], account["networks"] = 20, 1
+    place = {"new_network": 1, "new_client": 1}
+    watched = watches.watch(0, account, NOW)
+    probe = bits(**ELSEWHERE, **place, new_model=1, new_country=1, input=4, model=7)
+    watched.add(NOW, probe, account)
+    for i in range(requests):
+        new = place if 0 < i < places else {}
+        watched.add(NOW + 3 * HOUR_MS + i * 4_000, bits(**ELSEWHERE, **new, input=15, model=7), account)
+    return total(watched.weigh())
+
+
+def test_a_probe_and_a_few_requests_are_enough():
+    """A probe's model that comes back from elsewhere and from a second place is a case at the third request."""
+    limit = threshold(0, 0.02)
+
+    assert stolen(places=2, requests=3) >= limit > stolen(places=2, requests=1)
+
+
+def test_a_new_server_is_tried_first():
+    """The same from one place only is no case, however long it goes on: so is a machine that was set up and tried."""
+    assert stolen(places=1, requests=500) < threshold(0, 0.02)
 
 
 def test_what_cannot_matter_to_a_watch_changes_none():
