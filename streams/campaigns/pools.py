@@ -1,6 +1,6 @@
 """Deciding about pools: resellers, searches for techniques, hydras behind proxies, and cohorts."""
 
-from streams.campaigns import cohorts, proxies, relays, searches
+from streams.campaigns import cohorts, customers, proxies, relays, searches
 from streams.campaigns.cases import CLOSE_MARGIN, Case
 from streams.campaigns.evidence import total, weigh
 from streams.campaigns.group import Group
@@ -19,7 +19,22 @@ def look_for_relays(state: CampaignsState, now: int) -> list[Record]:
     found = [
         (founder, group, relays.weigh(group, now)) for founder, group in relays.pools(state.table, state.shared, now)
     ]
+    if (early := customers.pool(state.table, state.shared, now)) is not None:
+        founder, group, common = early
+        _take_in(state, found, (founder, _kept(state, group, now), customers.weigh(group, common)), now)
     return _settle(state, "reseller", found, now)
+
+
+def _take_in(state: CampaignsState, found: list[Found], other: Found, now: int) -> None:
+    """Add a pool to those found by another rule; if one is much the same, they are one, with the stronger evidence."""
+    rows = set(other[1].at.tolist())
+    for i, (founder, group, items) in enumerate(found):
+        known = set(group.at.tolist())
+        if 2 * len(rows & known) >= min(len(rows), len(known)):
+            both = cohorts.group_of(state.table, state.shared, sorted(rows | known), now)
+            found[i] = (founder, both, max(items, other[2], key=total))
+            return
+    found.append(other)
 
 
 def look_for_searches(state: CampaignsState, now: int) -> list[Record]:
@@ -56,7 +71,7 @@ def look_behind_proxies(state: CampaignsState, now: int) -> list[Record]:
 
 
 def _kept(state: CampaignsState, group: Group, now: int) -> Group:
-    """A cohort with those whom its case names already: an account that pauses, or stands out by chance, stays."""
+    """A pool with those whom its case names already: an account that pauses, or stands out by chance, stays."""
     rows = set(group.at.tolist())
     for case in [state.cases.cases[alert_id] for alert_id in state.pool_cases]:
         if case.live and 2 * len(rows & case.members.keys()) >= min(len(rows), len(case.members)):

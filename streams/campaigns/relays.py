@@ -6,13 +6,14 @@ mobile user many networks but one client; a team one organisation.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from streams.campaigns.cohorts import group_of
 from streams.campaigns.evidence import OWNERS_WEIGHT, evidence, ramp
-from streams.campaigns.families import Member
 from streams.campaigns.group import Group
 from streams.campaigns.shared import SharedTokens
 from streams.campaigns.table import AccountTable
@@ -72,9 +73,7 @@ def _joined(table: AccountTable, shared: SharedTokens, rows: Any, now: int) -> I
     """Accounts that one network in common joins: few benign ones are candidates."""
     if rows.size < POOL_MIN:
         return
-    columns = (table.rows[name][rows].tolist() for name in ("first", "last", "exchanges"))
-    members = {row: Member(first, last, n, 0, 0) for row, first, last, n in zip(rows.tolist(), *columns, strict=True)}
-    group = Group(table, shared, members, [], now)
+    group = group_of(table, shared, rows.tolist(), now)
     for founder, inside in group.joined(1, 0.0):
         yield founder, group.take(np.isin(group.at, inside))
 
@@ -91,9 +90,8 @@ def _meets(pool: Group) -> Any:
 
 def weigh(group: Group, now: int) -> list[Evidence]:
     """Evidence that a pool resells access, in nats."""
-    rows, n = group.rows, len(group)
+    rows = group.rows
     owners = group.owners()
-    largest = owners.most_common(1)[0][1] / n
     networks, clients = float(np.median(rows["networks"])), float(np.median(rows["clients"]))
     tokens = group.infrastructure
     shared = [inside for token, inside in tokens.values() if token.kind == NETWORK]
@@ -116,16 +114,15 @@ def weigh(group: Group, now: int) -> list[Evidence]:
                  1.2, "load split over accounts: log deviation"),
         evidence("I21", 2.0 * ramp(math.log10(max(1.0, volume)), 1.7, 3.0), round(volume, 1), 30,
                  "exchanges an account and day"),
+        organisation(owners, len(group)),
     ]  # fmt: skip
-    (kind, _), _ = owners.most_common(1)[0]
-    if kind != "account" and largest > 0.3:
-        items.append(
-            evidence(
-                "benign.organisation",
-                -8.0 * ramp(largest, 0.3, 0.6),
-                round(largest, 4),
-                0.3,
-                "one organisation's accounts",
-            )
-        )
     return [item for item in items if item.contribution]
+
+
+def organisation(owners: Counter[tuple[str, int]], accounts: int) -> Evidence:
+    """What speaks for a pool in that most of it is one owner's."""
+    (kind, _), most = owners.most_common(1)[0]
+    share = most / accounts if kind != "account" else 0.0
+    return evidence(
+        "benign.organisation", -8.0 * ramp(share, 0.3, 0.6), round(share, 4), 0.3, "one organisation's accounts"
+    )

@@ -1,0 +1,106 @@
+"""Pools that resell access, told by customers that their accounts have in common, as soon as a second customer came.
+
+A router deals its customers out over its accounts. With hundreds of accounts each has two customers by the time that
+the pool has had a few calls for each of them: too few for `relays`, which looks for accounts with many. But such an
+account is never used from the same place twice, and again and again one of its customers, the same client program on
+the same network, turns up on an account of somebody else.
+
+One of both is harmless: who shares a computer at home comes back to it, and who is always on the road by another
+program shows up on nobody else's account. Cannot see: a pool whose accounts have had one customer each, which look as
+households do; customers behind large networks or with the most popular programs, whose tokens name nobody.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from streams.campaigns.cohorts import group_of
+from streams.campaigns.evidence import OWNERS_WEIGHT, evidence, ramp
+from streams.campaigns.group import PUBLIC_MAIL_ACCOUNTS, Group
+from streams.campaigns.relays import IDLE_MS, organisation
+from streams.campaigns.shared import SharedTokens
+from streams.campaigns.table import AccountTable
+from streams.contracts.alert import Evidence
+from streams.contracts.packets import CLIENT, NETWORK
+
+NETWORKS_A_VISIT, CLIENTS_A_VISIT = 0.6, 0.5  # never seen before, by visit after the first
+NETWORK_ACCOUNTS = 8  # of a network in which a customer is recognised; a carrier, campus or VPN has more
+POOL_MIN = 12
+# Of 20,000 benign accounts (tuning seed 31, twelve hours) none or one at a time is such an account.
+BENIGN_SHARE = 1 / 10_000
+OWNERS_MAX = 5.5
+
+
+def routed(table: AccountTable, now: int) -> Any:
+    """Rows of accounts that hardly ever came from the same place, or by the same client, twice."""
+    rows = table.used
+    again = rows["visits"].astype(np.float64) - 1.0
+    mask = (rows["networks"] >= 1) & (rows["clients"] >= 1) & (rows["countries"] >= 1) & (now - rows["last"] < IDLE_MS)
+    mask &= (rows["networks"] >= NETWORKS_A_VISIT * again) & (rows["clients"] >= CLIENTS_A_VISIT * again)
+    return np.flatnonzero(mask)
+
+
+def pool(table: AccountTable, shared: SharedTokens, now: int) -> tuple[int, Group, int] | None:
+    """The accounts that share customers with others: token of the first customer, accounts, number of customers."""
+    rows = routed(table, now)
+    if rows.size < POOL_MIN:
+        return None
+    found: dict[int, None] = {}
+    customers: set[int] = set()
+    for row in rows.tolist():
+        for token in shared.infrastructure_of.get(row, ()):
+            if _customer(table, shared, token, row):
+                found[row] = None
+                customers.add(token)
+    if len(found) < POOL_MIN:
+        return None
+    founder = min(customers, key=lambda token: (shared.tokens[token].first, token))
+    return founder, group_of(table, shared, list(found), now), len(customers)
+
+
+def _customer(table: AccountTable, shared: SharedTokens, token: int, row: int) -> bool:
+    """Tell whether an account of somebody else shows this network, too, and one of the same clients."""
+    network = shared.tokens[token]
+    if network.kind != NETWORK or network.degree > NETWORK_ACCOUNTS:
+        return False
+    mine: set[int] | None = None
+    for other in network.seen:
+        if other == row or _owner(table, other) == _owner(table, row):
+            continue
+        mine = mine if mine is not None else _clients(shared, row)
+        if not mine.isdisjoint(_clients(shared, other)):
+            return True
+    return False
+
+
+def _clients(shared: SharedTokens, row: int) -> set[int]:
+    return {token for token in shared.infrastructure_of.get(row, ()) if shared.tokens[token].kind == CLIENT}
+
+
+def _owner(table: AccountTable, row: int) -> tuple[str, int]:
+    """Organisation, else private mail domain, else the account itself."""
+    org, mail = int(table.rows["org"][row]), int(table.rows["mail"][row])
+    if org:
+        return "org", org
+    return ("mail", mail) if mail and table.mail_accounts[mail] <= PUBLIC_MAIL_ACCOUNTS else ("account", row)
+
+
+def weigh(group: Group, customers: int) -> list[Evidence]:
+    """Evidence that accounts which share so many customers are a reseller's, in nats."""
+    rows = group.rows
+    owners = group.owners()
+    usual = max(1.0, BENIGN_SHARE * len(group.table))
+    again = np.maximum(1.0, rows["visits"].astype(np.float64) - 1.0)
+    elsewhere = float(np.median(np.minimum(1.0, rows["networks"] / again)))
+    countries = float(np.median(rows["countries"]))
+    items = [
+        evidence("I12", 4.5 * ramp(math.log1p(customers), 0.7, 2.4)
+                 + min(OWNERS_MAX, OWNERS_WEIGHT * math.log(max(1.0, len(owners) / usual))), customers, round(usual, 1),
+                 f"customers, each a client on a network, in common with others; {len(owners)} owners of accounts"),
+        evidence("I20", 3.0 * ramp(elsewhere, 0.4, 0.9), round(elsewhere, 4), 0.1,
+                 "networks never seen before, by visit after the first (median)"),
+        evidence("I15", 2.0 * ramp(countries, 1, 4), countries, 0, "new countries an account (median)"),
+        organisation(owners, len(group)),
+    ]  # fmt: skip
+    return [item for item in items if item.contribution]

@@ -1,0 +1,86 @@
+"""A reseller's pool is told by customers in common among accounts that never come from the same place twice."""
+
+import numpy as np
+import pytest
+
+from streams.campaigns import customers
+from streams.campaigns.cases import threshold
+from streams.campaigns.evidence import total
+from streams.campaigns.shared import SharedToken, SharedTokens
+from streams.campaigns.table import AccountTable
+from streams.contracts.packets import CLIENT, NETWORK
+
+HOUR_MS = 3_600_000
+NOW = 500_000 * HOUR_MS
+N = 40
+LIMIT = threshold(0, 0.02)
+
+
+class Pool:
+    """Forty accounts with two customers each, from another country; two neighbours have one in common."""
+
+    def __init__(self, accounts: int = N, degree: int = 2) -> None:
+        self.table, self.shared = AccountTable(), SharedTokens(1000)
+        at = self.table.insert(np.arange(1, accounts + 1, dtype=np.uint64) << np.uint64(32))
+        self.rows, self.at = self.table.rows, at
+        for name, value in (
+            ("first", NOW - 3 * HOUR_MS), ("last", NOW), ("exchanges", 8), ("visits", 2), ("networks", 1),
+            ("clients", 1), ("countries", 1),
+        ):  # fmt: skip
+            self.rows[name][at] = value
+        for pair in range(accounts // 2):
+            for number, kind in ((2 * pair, NETWORK), (2 * pair + 1, CLIENT)):
+                token = self.shared._add(SharedToken(number + 1, kind, NOW - 2 * HOUR_MS + number))
+                token.degree = degree
+                for row in (2 * pair, 2 * pair + 1):
+                    token.seen[row] = NOW
+                    self.shared._hold(token, row)
+
+    def nats(self) -> float:
+        """Evidence of the pool that is found, 0 without one."""
+        found = customers.pool(self.table, self.shared, NOW)
+        return 0.0 if found is None else total(customers.weigh(found[1], found[2]))
+
+
+def test_customers_in_common():
+    """Forty accounts of strangers with a customer in common each are a case, founded by the first of them."""
+    pool = Pool()
+    founder, group, common = customers.pool(pool.table, pool.shared, NOW)
+
+    assert (1, list(range(N)), N // 2) == (founder, group.at.tolist(), common)
+    assert pool.nats() >= LIMIT
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("visits", 8), ("clients", 0), ("countries", 0), ("networks", 0), ("org", 7), ("last", NOW - 25 * HOUR_MS)],
+)
+def test_what_is_no_customer(column, value):
+    """Whoever comes back, has one client, is of one country or network, of one owner, or idle is in no such pool."""
+    pool = Pool()
+    pool.rows[column][pool.at] = value
+
+    assert 0.0 == pool.nats()
+
+
+def test_a_network_without_its_client():
+    """Neighbours on one network by different programs are no customer of both."""
+    pool = Pool()
+    for row in pool.at.tolist():
+        pool.shared.infrastructure_of[row] = pool.shared.infrastructure_of[row][:1]
+
+    assert 0.0 == pool.nats()
+
+
+def test_a_large_network():
+    """In a network of nine accounts, a carrier's or a campus's, nobody is recognised."""
+    assert 0.0 == Pool(degree=customers.NETWORK_ACCOUNTS + 1).nats()
+
+
+def test_chance_grows_with_the_accounts_held():
+    """The same pool weighs less among so many accounts that as many are met there by chance."""
+    pool = Pool()
+    alone = pool.nats()
+    pool.table.insert(np.arange(1_000, 400_000, dtype=np.uint64) << np.uint64(32))
+
+    assert 0.0 < pool.nats() < LIMIT <= alone
