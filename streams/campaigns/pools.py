@@ -21,7 +21,7 @@ def look_for_relays(state: CampaignsState, now: int) -> list[Record]:
     ]
     if (early := customers.pool(state.table, state.shared, now)) is not None:
         founder, group, common = early
-        _take_in(state, found, (founder, _kept(state, group, now), customers.weigh(group, common)), now)
+        _take_in(state, found, (founder, _kept(state, group, "reseller", now), customers.weigh(group, common)), now)
     return _settle(state, "reseller", found, now)
 
 
@@ -64,17 +64,22 @@ def look_behind_proxies(state: CampaignsState, now: int) -> list[Record]:
     ]
     if now % COHORTS_MS == 0:
         found += [
-            (cohort.founder, _kept(state, cohort.group, now), cohorts.weigh(cohort, state.reference, now))
+            (
+                cohort.founder,
+                _kept(state, cohort.group, "distillation", now),
+                cohorts.weigh(cohort, state.reference, now),
+            )
             for cohort in cohorts.cohorts(state.table, state.shared, covered, now)
         ]
     return out + _settle(state, "distillation", found, now)
 
 
-def _kept(state: CampaignsState, group: Group, now: int) -> Group:
+def _kept(state: CampaignsState, group: Group, category: Category, now: int) -> Group:
     """A pool with those whom its case names already: an account that pauses, or stands out by chance, stays."""
     rows = set(group.at.tolist())
     for case in [state.cases.cases[alert_id] for alert_id in state.pool_cases]:
-        if case.live and 2 * len(rows & case.members.keys()) >= min(len(rows), len(case.members)):
+        alike = 2 * len(rows & case.members.keys()) >= min(len(rows), len(case.members))
+        if case.live and case.category == category and alike:
             rows |= case.members.keys()
     return group if len(rows) == len(group) else cohorts.group_of(state.table, state.shared, sorted(rows), now)
 
