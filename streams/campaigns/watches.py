@@ -20,6 +20,7 @@ PROBE_NATS = 4.0
 SETTLED_VISITS = 2  # on its first visit an account has shown one of its own places
 PROBE_RUN = 2  # exchanges of a probe at most
 PLACES_NATS = (0.0, 0.0, 2.0, 3.5, 4.4)  # by places: of 292 accounts watched for a day 21 had two or more, 5 three
+PLACES_UNTRIED_NATS = 3.0  # at most, without a probe
 MANY_NETWORKS = 3  # new within a quarter of an hour: a traveller shows one or two
 DAY_MS = 86_400_000
 SCRAPE_MIN = 100  # exchanges with a purpose before a single account is looked at
@@ -125,6 +126,8 @@ class Watch(Struct, array_like=True):
         exchanges = max(1, self.run)
         # who is in many places at once but no busier than ever is a program on short-lived machines
         long_run = ramp(exchanges, 0, 5)
+        # a team that shares a key adds places over the day, too, but did not try it first
+        places = min(PLACES_NATS[min(4, self.places)], 4.4 if self.returned else PLACES_UNTRIED_NATS)
         busy = 0.4 + 0.6 * ramp(math.log10(max(1.0, faster)), 0.6, 1.5)
         for indicator, value, nats, what in (
             ("I19", self.surprise / exchanges, 1.9 * ramp(self.surprise / exchanges, 0.0, 0.8),
@@ -135,7 +138,7 @@ class Watch(Struct, array_like=True):
              "deviations by which its answers are longer than ever, an exchange"),
             ("I10", float(self.changes), min(0.6, 0.3 * self.changes), "lasting changes of its rate (Page-Hinkley)"),
             ("I12", float(max(self.networks, self.places)),
-             max(PLACES_NATS[min(4, self.places)], busy * min(4.4, 2.2 * max(0, self.networks - 1))),
+             max(places, busy * min(4.4, 2.2 * max(0, self.networks - 1))),
              "networks never used before, within a quarter of an hour, or each by another client"),
             ("I12", float(self.countries), busy * min(5.0, 2.5 * max(0, self.countries - 1)),
              "countries never used before, within a quarter of an hour"),
