@@ -157,6 +157,8 @@ def _from_file(path: Path, faults: list[str]) -> dict[str, object]:
         raise ConfigError(f"The settings file cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
+    except RecursionError:  # its thousand lines of traceback help nobody
+        raise ConfigError(f"{path} is not TOML: values are nested too deeply") from None
     values: dict[str, object] = {}
     for section, table in tables.items():
         if section not in Settings.__struct_fields__:
@@ -173,11 +175,22 @@ def _from_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str
     for given, value in sorted(environ.items()):
         if not given.startswith(PREFIX) or given == FILE_VARIABLE:
             continue
-        if given in VARIABLES:
-            values[VARIABLES[given]] = value
+        name = given.encode(errors="backslashreplace").decode()  # what is no UTF-8 cannot be printed
+        if given not in VARIABLES:
+            faults.append(f"{name} names no setting{_nearest(name, [*VARIABLES, FILE_VARIABLE])}")
+        elif not _is_utf8(value):
+            faults.append(f"{VARIABLES[given]} = {value!r} (environment): must be UTF-8")
         else:
-            faults.append(f"{given} names no setting{_nearest(given, [*VARIABLES, FILE_VARIABLE])}")
+            values[VARIABLES[given]] = value
     return values
+
+
+def _is_utf8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unknown(name: str, origin: str) -> str:

@@ -107,6 +107,7 @@ def test_every_setting_can_come_from_the_environment(name: str):
         ("[kafka]\ngroup_prefix = 'a b'\n", ["kafka.group_prefix = 'a b' (file): must be 1 to 200 letters"]),
         ("[kafka]\nbootstrap = ''\n", ["kafka.bootstrap = '' (file): must be HOST:PORT"]),
         ("[time\n", ["is not TOML"]),
+        ("x = " + "[" * 100_000, ["is not TOML: values are nested too deeply"]),
     ],
 )
 def test_a_fault_in_the_file_is_named(tmp_path: Path, text: str, expected: list[str]):
@@ -121,6 +122,8 @@ def test_a_fault_in_the_file_is_named(tmp_path: Path, text: str, expected: list[
     [
         ("STILLWATCH_KAFKA__BOOTSTRP", "x", "names no setting; did you mean STILLWATCH_KAFKA__BOOTSTRAP?"),
         ("STILLWATCH_KAFKA_BOOTSTRAP", "x", "names no setting; did you mean STILLWATCH_KAFKA__BOOTSTRAP?"),
+        ("STILLWATCH_TIME__TICK_MS", "\udcff", "time.tick_ms = '\\udcff' (environment): must be UTF-8"),
+        ("STILLWATCH_\udcff", "x", "STILLWATCH_\\udcff names no setting"),
         ("STILLWATCH_CONFG", "x", "names no setting; did you mean STILLWATCH_CONFIG?"),
         ("STILLWATCH_TIME__TICK_MS", "soon", "time.tick_ms = 'soon' (environment): must be an integer of at least 1"),
         ("STILLWATCH_TIME__TICK_MS", "1.5", "time.tick_ms = '1.5' (environment): must be an integer of at least 1"),
