@@ -125,20 +125,35 @@ class ListBroker:
         Batches have up to ``most`` records; checkpoints of accounts hold a random number of keys.
         """
         for _ in range(STEPS_MAX):
-            host = random.choice(self.hosts)
-            luck = random.random()
-            if luck < crash_share and host.stage in crashing:
-                host.crash(random)
-            elif luck < crash_share + checkpoint_share:
-                host.checkpoint(random.choice([None, 1, 7, 40]))
-            elif luck < 0.6:
-                host.read(random.choice([1, 3, most // 10 + 1, most]))
-            else:
-                host.deliver(random.choice([1, 3, None]))
-            if luck < 0.1 and all(host.done for host in self.hosts):
+            if self._step(random, most, crashing, crash_share, checkpoint_share) < 0.1 and self.done:
                 return
         unfinished = [(host.stage, host.partition, host.lag) for host in self.hosts if not host.done]
         raise AssertionError(f"not finished after {STEPS_MAX} steps: {unfinished}")
+
+    @property
+    def done(self) -> bool:
+        """Every host is done."""
+        return all(host.done for host in self.hosts)
+
+    def work(self, random: Random, steps: int, most: int = 60) -> None:
+        """Let random hosts take so many steps, without crashes."""
+        for _ in range(steps):
+            self._step(random, most, (), 0.0, 0.1)
+
+    def _step(
+        self, random: Random, most: int, crashing: Collection[str], crash_share: float, checkpoint_share: float
+    ) -> float:
+        host = random.choice(self.hosts)
+        luck = random.random()
+        if luck < crash_share and host.stage in crashing:
+            host.crash(random)
+        elif luck < crash_share + checkpoint_share:
+            host.checkpoint(random.choice([None, 1, 7, 40]))
+        elif luck < 0.6:
+            host.read(random.choice([1, 3, most // 10 + 1, most]))
+        else:
+            host.deliver(random.choice([1, 3, None]))
+        return luck
 
     def items(self) -> dict[tuple[str, int, int], bytes]:
         """Return what passed between the stages as receivers take it: without items seen before of their source."""
