@@ -119,10 +119,10 @@ class Feed:
 
 
 def run(
-    packets: list[bytes], sizes: tuple[int, ...] = (1,), crash: bool = False
+    packets: list[bytes], sizes: tuple[int, ...] = (1,), crash: bool = False, settings: Settings = SETTINGS
 ) -> tuple[list[AlertEvent], CampaignsOperator]:
     """Feed packets in batches of these sizes in turn; ``crash`` restores a new operator from its state after each."""
-    operator = CampaignsOperator(SETTINGS)
+    operator = CampaignsOperator(settings)
     state: dict[bytes, bytes] = {}
     alerts: list[Record] = []
     start = turn = 0
@@ -137,7 +137,7 @@ def run(
                     state.pop(key, None)
                 else:
                     state[key] = value
-            operator = CampaignsOperator(SETTINGS)
+            operator = CampaignsOperator(settings)
             start = operator.restore([*state.items(), (b"\x00marker", cut.marker)]) or 0
     return [decode_alert(record.value) for record in alerts], operator
 

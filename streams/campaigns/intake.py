@@ -64,9 +64,11 @@ def take_in(state: CampaignsState, tick: Tick) -> tuple[dict[int, None], Any]:
 
 
 def _take_in_links(state: CampaignsState, tick: Tick, touched: dict[int, None]) -> None:
-    rows = state.table.insert(np.ascontiguousarray(tick.links["account"]))
+    rows = state.table.find(np.ascontiguousarray(tick.links["account"]))
     arrivals: dict[int, int] = {}
     for link, row in zip(tick.links.tolist(), rows.tolist(), strict=True):
+        if row < 0:  # who shows a token has said who he is before: this one was forgotten, and is told of as a founder
+            continue
         shared = state.shared.link(link, row)
         if shared.kind >= TEMPLATE and shared.kind < NEAR_LOW:
             touched[shared.token] = None

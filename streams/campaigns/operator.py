@@ -15,7 +15,7 @@ from streams.campaigns.singles import watch
 from streams.campaigns.snapshot import Snapshot
 from streams.campaigns.splits import divide
 from streams.campaigns.state import HOUR_MS, CampaignsState
-from streams.campaigns.upkeep import close_quiet, hourly
+from streams.campaigns.upkeep import close_quiet, hourly, make_room
 from streams.config import Settings
 from streams.contracts.packets import NO_TIME, Signals, decode_evidence
 from streams.operator import Batch, Checkpoint, Record
@@ -23,6 +23,7 @@ from streams.ticks import TickBuffer
 
 MARK_MS = 120_000  # reselling pools are looked for every two minutes, which costs one pass over the table
 POOLS_MS = 600_000  # pools behind proxies are looked for, and quiet cases closed, every ten minutes
+ROOM_MS = 10_000  # how often is looked whether there are too many accounts: the look may take as long as a tick
 IDLE_MARKS_MS = 45 * 86_400_000  # beyond the life of anything held
 
 
@@ -83,6 +84,8 @@ class CampaignsOperator:
             for tick in ticks_of(taken, self.settings.time.tick_ms):
                 out += self._marks(tick.end - 1)
                 out += self._act(tick)
+                if tick.end // ROOM_MS > self.active // ROOM_MS:
+                    out += make_room(self.state, tick.end)
                 self.active = tick.end
         return out + self._marks(until)
 

@@ -142,6 +142,10 @@ class AccountTable:
             self._dirty[at[new] // CHUNK_ROWS] = True
         return at
 
+    def find(self, hashes: Any) -> Any:
+        """Row numbers of accounts (hashes); -1 for those that are not held."""
+        return self._index.find(hashes)
+
     def evict(self, rows: Any) -> None:
         """Forget the accounts of these rows; new accounts get the rows."""
         for row, mail in zip(rows.tolist(), self.rows["mail"][rows].tolist(), strict=True):

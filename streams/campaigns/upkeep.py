@@ -1,5 +1,8 @@
 """What is done by the clock of event time: expire, rebuild, close what has gone quiet, learn what stayed clean."""
 
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
 
 from streams.campaigns.group import PUBLIC_MAIL_ACCOUNTS
@@ -13,6 +16,9 @@ from streams.contracts.packets import CLIENT, HEAD, NETWORK, TAIL
 from streams.operator import Record
 
 ANYBODYS = {NETWORK, CLIENT, HEAD, TAIL}  # say little of who belongs together, unless a family is made of them
+# Accounts that are held here at most, by those that all partitions of stage accounts may hold. It must be more, so that
+# whom this stage forgets early was forgotten there before, and is introduced anew when it comes back.
+ROOM = 1.25
 GROUP_CLEAN_MS = 24 * HOUR_MS  # and a group after so long
 
 
@@ -38,12 +44,9 @@ def hourly(state: CampaignsState, now: int) -> list[Record]:
     state.groups_seen = [time for time in state.groups_seen if time > now - 24 * HOUR_MS]
     forget_watches(state, now)
     limits = state.settings.accounts
-    changed = state.shared.expire(
-        now - limits.infrastructure_ttl_ms, now - limits.content_ttl_ms, now - limits.near_prompt_ttl_ms
+    out += _expire(
+        state, now, (now - limits.infrastructure_ttl_ms, now - limits.content_ttl_ms, now - limits.near_prompt_ttl_ms)
     )
-    if changed:
-        state.families.forget(changed)
-        out += split(state, now)
     _forget_cases(state, now)
     _evict(state, now)
     for case in state.cases.live():
@@ -53,6 +56,40 @@ def hourly(state: CampaignsState, now: int) -> list[Record]:
                 out += weigh(state, family, now)
     out += look_for_scrapers(state, now)
     _learn(state, now)
+    return out
+
+
+def _expire(state: CampaignsState, now: int, before: tuple[int, int, int]) -> list[Record]:
+    """Forget what nobody has shown since these times: infrastructure, content, near prompts."""
+    if not (changed := state.shared.expire(*before)):
+        return []
+    state.families.forget(changed)
+    return split(state, now)
+
+
+def make_room(state: CampaignsState, now: int) -> list[Record]:
+    """Forget accounts early where there are too many: as in stage accounts, those that are the least loss go first.
+
+    What is shared and not seen for the longest goes too if that is not enough; members of cases always stay.
+    """
+    table, limits = state.table, state.settings.accounts
+    most = int(ROOM * limits.max_accounts * state.settings.kafka.request_partitions)
+    if len(table) <= most:
+        return []
+    out: list[Record] = []
+    left = len(table) - most + most // 8
+    for again in (False, True):
+        rows = np.flatnonzero(table.used["exchanges"])
+        last = table.used["last"][rows]
+        if again:
+            horizon = int(np.partition(last, min(left, last.size - 1))[min(left, last.size - 1)])
+            out += _expire(state, now, (horizon, horizon, horizon))
+        magnitude = np.minimum(np.frexp(table.used["exchanges"][rows])[1], 4)
+        order = rows[np.lexsort((last, magnitude))]
+        gone = list(islice(_unnamed(state, order.tolist()), left))
+        _let_go(state, gone, "accounts_evicted_early")
+        if (left := left - len(gone)) <= 0:
+            break
     return out
 
 
@@ -81,20 +118,28 @@ def _evict(state: CampaignsState, now: int) -> None:
     rows = np.flatnonzero(old).tolist()
     if not rows:
         return
+    _let_go(state, list(_unnamed(state, rows)), "accounts_evicted")
+
+
+def _unnamed(state: CampaignsState, rows: list[int]) -> Iterator[int]:
+    """Yield those of the rows that nothing else refers to."""
     shared, telling, needed = state.shared, state.families.telling_of, state.cases.needed()
-    gone = [
-        row
-        for row in rows
-        if row not in shared.content_of
-        and row not in shared.infrastructure_of
-        and row not in telling
-        and row not in state.watches
-        and row not in needed
-    ]
-    if gone:
-        state.cases.release(gone)
-        table.evict(np.array(gone, np.int64))
-        state.count("accounts_evicted", n=len(gone))
+    for row in rows:
+        if (
+            row not in shared.content_of
+            and row not in shared.infrastructure_of
+            and row not in telling
+            and row not in state.watches
+            and row not in needed
+        ):
+            yield row
+
+
+def _let_go(state: CampaignsState, rows: list[int], counter: str) -> None:
+    if rows:
+        state.cases.release(rows)
+        state.table.evict(np.array(rows, np.int64))
+        state.count(counter, n=len(rows))
 
 
 def _learn(state: CampaignsState, now: int) -> None:

@@ -135,7 +135,8 @@ COUNTED: dict[str, Counted] = {
         ("accounts", "campaigns"),
     ),
     "accounts_evicted_early": Counted(
-        _counted("accounts_evicted_early", "accounts", (), "Accounts forgotten early, over max_accounts."), ACCOUNTS
+        _counted("accounts_evicted_early", "accounts", (), "Accounts forgotten early, over max_accounts."),
+        ("accounts", "campaigns"),
     ),
     "alerts": Counted(
         _counted("alerts", "revisions", ("category", "severity", "status"), "Published revisions of cases."), (), ()

@@ -21,7 +21,7 @@ from law_traffic import SETTINGS, traffic
 
 from streams.accounts.columns import Reader
 from streams.accounts.operator import AccountsOperator
-from streams.bench.rows import resident_bytes
+from streams.bench.memory import resident_bytes
 from streams.config import Settings
 from streams.contracts.packets import decode_evidence, decode_sightings
 from streams.contracts.request import RequestEvent, decode_request

@@ -1,9 +1,13 @@
 """Accounts that are long gone leave campaigns, so that its memory is bounded by who was there lately."""
 
+import msgspec
 import numpy as np
+import pytest
 from campaign_feed import HOUR_MS, SETTINGS, Feed, members, run, told
 
 from streams.campaigns.index import HashIndex
+from streams.campaigns.operator import CampaignsOperator
+from streams.contracts.alert import AlertEvent
 from streams.contracts.fold import fold_all
 
 HOURS = 24
@@ -69,6 +73,43 @@ def test_cuts_and_crashes_do_not_matter():
     assert golden
     assert golden == told(run(packets, (3, 50, 11))[0])
     assert golden == told(run(packets, (60,), crash=True)[0])
+
+
+def flooded(shared: bool) -> tuple[list[AlertEvent], CampaignsOperator]:
+    """A campaign, and beside it far more accounts than may be held: alone, or by twos with content of their own."""
+    feed = Feed()
+    for minute in range(0, 60, 10):
+        feed.use(120 + minute, CREW, "crew template")
+    for i in range(1_000):
+        feed.use(60 + i / 10, [f"flood-{i}"], f"template {i // 2}" if shared else "")
+    few = msgspec.structs.replace(SETTINGS.accounts, max_accounts=MOST)
+    return run(feed.packets(), (40,), settings=msgspec.structs.replace(SETTINGS, accounts=few))
+
+
+MOST = 80
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["strangers", "pairs"])
+def test_a_flood_of_accounts_has_a_limit(shared):
+    """Beyond the limit those that are the least loss go, what they share as well if need be; a case keeps its own."""
+    alerts, operator = flooded(shared)
+
+    assert len(operator.table) <= 1.25 * MOST + 150  # and what comes within ten seconds, and those of the case
+    assert operator.counters["accounts_evicted_early",] >= 1_000 - 1.25 * MOST
+    (alert_id,) = (found for found, case in fold_all(alerts).items() if set(CREW) <= set(case.members))
+    assert tuple(sorted(CREW)) == members(operator, alert_id)
+    assert all(operator.table.names[row] for row in np.flatnonzero(operator.table.used["hash"]))
+
+
+def test_a_link_of_a_forgotten_account_is_left_out():
+    """Who is linked and not held was forgotten: no nameless row comes of it."""
+    feed = Feed()
+    feed.use(0, ["early"], "template")
+    feed.packets(until_minute=1)  # never arrive
+    feed.use(2, ["late"], "template")
+    _, operator = run(feed.packets())
+
+    assert ["late"] == operator.table.names
 
 
 def test_rows_are_given_out_again():
