@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from streams.bench.rows import Row, resident_bytes, row
+from streams.bench.memory import resident_bytes
+from streams.bench.row import Row, row
 from streams.errors import StillwatchError
 
 SAMPLES = 20

@@ -7,7 +7,10 @@ from typing import Any
 
 import msgspec
 
+from streams.bench.alone import campaigns
 from streams.bench.digest import Digest
+from streams.bench.memory import resident_bytes
+from streams.bench.row import Row, row
 from streams.bench.traffic import Traffic
 from streams.config import Settings
 from streams.contracts.packets import NEAR_LOW, TEMPLATE
@@ -16,26 +19,6 @@ from streams.operator import ALERTS, Batch, Record
 
 BATCH_EVENTS = 500
 PROGRESS_EVENTS = 10_000
-
-
-class Row(msgspec.Struct):
-    """One line of the result. ``events_per_s`` is by wall time, CPU by all threads of the process."""
-
-    row: str
-    events: int
-    seconds: float
-    events_per_s: float
-    cpu_us_per_event: float
-    stages_us_per_event: dict[str, float] = {}
-    threads_us_per_event: dict[str, float] = {}  # the event loop runs the operators
-    per_event: dict[str, float] = {}  # sightings, links, signals, new content tokens
-    accounts: int = 0
-    memory_bytes: int = 0  # grown by
-    memory_bytes_per_account: float = 0.0
-    alerts: int = 0
-    start_cpu_s: float = 0.0  # before the first event: imports, compiled code, joining the groups
-    void: str = ""  # why the figures do not count
-    run: int = 0  # of how many that took turns, from 0
 
 
 class Replayed(msgspec.Struct):
@@ -50,16 +33,6 @@ class Operated(msgspec.Struct):
 
     row: Row
     digest: Digest
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process now (Linux)."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-
-def row(name: str, events: int, wall_s: float, cpu_s: float) -> Row:
-    """Make a row from its measurements."""
-    return Row(name, events, round(wall_s, 3), round(events / wall_s), round(cpu_s / events * 1e6, 2))
 
 
 def decode(traffic: Traffic, settings: Settings) -> Row:
@@ -203,7 +176,10 @@ def main() -> None:
     name, traffic_json, settings_json, result = sys.argv[1:]
     traffic = msgspec.json.decode(traffic_json, type=Traffic)
     settings = msgspec.json.decode(settings_json, type=Settings)
-    found = {"decode": decode, "operator": operate, "replay": replay}[name](traffic, settings)
+    if name == "campaigns":
+        found: Any = campaigns(traffic, settings, _progress)
+    else:
+        found = {"decode": decode, "operator": operate, "replay": replay}[name](traffic, settings)
     Path(result).write_bytes(msgspec.msgpack.encode(found))
 
 

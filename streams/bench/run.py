@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from streams.bench.digest import Digest, digest_of_topics, void
 from streams.bench.hosts import Job
-from streams.bench.meter import VARIABLE, Sample, samples_of, steady, variable
+from streams.bench.meter import VARIABLE, Sample, by_thread, samples_of, steady, variable
 from streams.bench.pins import cores, pinned
-from streams.bench.rows import Operated, Replayed, Row
+from streams.bench.row import Row
+from streams.bench.rows import Operated, Replayed
 from streams.bench.table import KINDS, missing
 from streams.bench.topics import filled, own_topics, read_all
 from streams.bench.traffic import Traffic
@@ -144,16 +146,34 @@ class Runner:
                 settings = msgspec.structs.replace(settings, state=state)
         else:
             arguments += ["--stages", "accounts"]
-        worker = WorkerProcess(settings, Path(job.folder), *arguments)
-        with pinned(self.measured), variable(VARIABLE, msgspec.json.encode(job).decode()):
-            worker.start()
+        helpers = [self._helper(settings, job, n, arguments) for n in range(1, KINDS[name].workers)]
+        workers = [WorkerProcess(settings, Path(job.folder), *arguments), *helpers]
+        where = self.measured if not helpers or self.measured is None else self.measured | (self.others or set())
+        used: list[tuple[float, float]] = []  # CPU of the helpers, which meter nothing themselves
+
+        def ended() -> int | None:
+            used.append((time.monotonic(), sum(sum(by_thread(each.pid).values()) for each in helpers)))
+            codes = [each.exit_code for each in workers]
+            return None if None in codes else max(map(abs, filter(None, codes)), default=0)
+
+        with pinned(where), variable(VARIABLE, msgspec.json.encode(job).decode()):
+            for each in workers:
+                each.start()
         try:
-            code = self._wait(name, lambda: worker.exit_code, job)
-            if code != 0:
-                worker.check()
-            return samples_of(Path(job.meter))
+            if self._wait(name, ended, job):
+                for each in workers:
+                    if each.exit_code:
+                        each.check()
+            return with_helpers(samples_of(Path(job.meter)), used)
         finally:
-            worker.stop()
+            for each in workers:
+                each.stop()
+
+    def _helper(self, settings: Settings, job: Job, n: int, arguments: Sequence[str]) -> WorkerProcess:
+        """Another worker for the stages that many can share."""
+        folder = Path(job.folder) / f"worker-{n}"
+        folder.mkdir()
+        return WorkerProcess(settings, folder, *arguments, "--stages", "accounts,tokens")
 
     def _wait(self, name: str, exit_code: Callable[[], int | None], job: Job) -> int:
         deadline = time.monotonic() + TIMEOUT_S
@@ -164,6 +184,18 @@ class Runner:
                 self.report(name, samples[-1].events)
             time.sleep(LOOK_S)
         return code
+
+
+def with_helpers(samples: list[Sample], used: Sequence[tuple[float, float]]) -> list[Sample]:
+    """Add to each sample the CPU that other processes had used by then: ``used`` are (moment, CPU so far) in order.
+
+    A process that has ended is seen no more, so what was used never falls.
+    """
+    if not used:
+        return samples
+    moments, cpu = zip(*used, strict=True)
+    most = np.maximum.accumulate(cpu)
+    return [msgspec.structs.replace(s, cpu_s=s.cpu_s + float(np.interp(s.at_s, moments, most))) for s in samples]
 
 
 def read_alerts(settings: Settings) -> list[Alert]:

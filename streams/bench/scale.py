@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from streams.bench.crowd import EVENTS_PER_S, Crowd
-from streams.bench.rows import resident_bytes
+from streams.bench.memory import resident_bytes
 from streams.config import Settings
 from streams.operator import MARKER_KEY, Batch, Record
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.bench.rows import Row
+from streams.bench.row import Row
 
 
 class Kind(NamedTuple):
@@ -18,6 +18,7 @@ class Kind(NamedTuple):
     what: str  # of `streams.bench.rows`, `streams.bench.hosts` or `streams.bench.hosts.product`
     result: str = ""  # what it is held against: "", "digest" or "alerts"
     needs: str = ""  # the package, if it is not among the requirements
+    workers: int = 1  # the last of them has stage campaigns
 
 
 KINDS = {
@@ -32,9 +33,11 @@ KINDS = {
     "faust-take": Kind("stage accounts in Faust, take", "host", "faust_take", "digest"),
     "quix": Kind("stage accounts in Quix Streams", "host", "quix", "digest", "quixstreams"),
     "bytewax": Kind("stage accounts in Bytewax", "host", "bytewax", "digest", "bytewax"),
+    "campaigns": Kind("stage campaigns alone", "file", "campaigns"),
     "replay": Kind("replay", "file", "replay"),
     "worker-volatile": Kind("worker, volatile", "worker", "all_volatile", "alerts"),
     "worker": Kind("worker", "worker", "all_durable", "alerts"),
+    "worker-two": Kind("two workers", "worker", "all_durable", "alerts", workers=2),
 }
 LIMIT, STOCK = "worker-decode", "faust-take"  # what shares and ratios refer to
 NOT_INSTALLED = "not installed: uv sync --group bench-hosts"

@@ -19,7 +19,7 @@ from streams.errors import StillwatchError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from streams.bench.rows import Row
+    from streams.bench.row import Row
     from streams.bench.traffic import Traffic
 
 DEFAULT_ROWS = ("decode", "replay", "worker")
@@ -62,6 +62,7 @@ def _rows(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Instead: cost by number of accounts, up to --accounts, into this file of JSON lines; goes on where it ended.",
 )
+@click.option("--memory", is_flag=True, help="Instead: bytes an account, with and without its models, of --accounts.")
 @click.option(
     "--soak",
     "soak_path",
@@ -82,6 +83,7 @@ def bench(
     page: Path | None,
     with_live: bool,
     curve: Path | None,
+    memory: bool,
     soak_path: Path | None,
     minutes: float,
     rate: int,
@@ -97,6 +99,9 @@ def bench(
     """
     if curve is not None:
         _scale(curve, accounts, settings, as_json)
+        return
+    if memory:
+        _memory(accounts, settings, as_json)
         return
     if soak_path is not None:
         _soak(soak_path, minutes, rate, accounts, settings, as_json)
@@ -172,6 +177,16 @@ def _scale(path: Path, largest: int, settings: Settings, as_json: bool) -> None:
         click.echo(f"\n{model(points)}")
 
 
+def _memory(accounts: int, settings: Settings, as_json: bool) -> None:
+    from streams.bench.footprint import footprint, text
+
+    found = footprint(accounts, settings)
+    if as_json:
+        echo_json(found)
+    else:
+        click.echo(text(found))
+
+
 def _soak(path: Path, minutes: float, rate: int, accounts: int, settings: Settings, as_json: bool) -> None:
     from streams.bench.soak import soak
     from streams.bench.soaked import text
@@ -201,6 +216,9 @@ def _show(traffic: "Traffic", rows: "list[Row]", lines: list[Line]) -> None:
             threads = ", ".join(f"{thread} {us}" for thread, us in row.threads_us_per_event.items())
             click.echo(f"us of CPU an event by thread ({row.row}): {threads}")
             click.echo(f"the {row.row} took {row.start_cpu_s} s of CPU to start, before its first event")
+        if row.us_per_item:
+            filled = ", ".join(f"{1e6 / us:,.0f} {what}/s" for what, us in row.us_per_item.items())
+            click.echo(f"the {row.row} is full at {filled} ({row.accounts:,} accounts)")
         if row.per_event:
             click.echo("per event: " + ", ".join(f"{name} {value}" for name, value in row.per_event.items()))
         if row.memory_bytes_per_account:

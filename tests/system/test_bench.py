@@ -49,6 +49,19 @@ def test_side_by_side(tmp_path):
     assert page.with_suffix(".svg").read_text().startswith("<svg")
 
 
+def test_two_workers():
+    """Two workers over more partitions give the alerts of the replay, and the CPU of both counts."""
+    arguments = ["bench", "--accounts", "500", "--events", "50000", "--rows", "campaigns,worker,worker-two", "--json"]
+    partitions = {f"STILLWATCH_KAFKA__{name}_PARTITIONS": "8" for name in ("REQUEST", "SIGHTING")}
+    result = CliRunner().invoke(main, arguments, env=partitions, catch_exceptions=False)
+    assert 0 == result.exit_code, result.output
+    alone, one, two = json.loads(result.stdout)["rows"]
+    assert ("", "") == (one["void"], two["void"])
+    assert one["alerts"] == two["alerts"] > 0
+    assert two["cpu_us_per_event"] > 0.7 * one["cpu_us_per_event"]
+    assert {"signals", "links"} == set(alone["us_per_item"])
+
+
 def test_rows_that_are_none():
     """A row that does not exist is refused with those that do."""
     result = CliRunner().invoke(main, ["bench", "--rows", "decode,fly"])

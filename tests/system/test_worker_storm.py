@@ -30,8 +30,6 @@ from streams.replay import key_of
 from streams.runtime.broker import LocalBroker
 from streams.runtime.topics import create_topics
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(3_600)]
-
 SEEDS = [int(each) for each in os.environ.get("STORM_SEEDS", "3").split(",")]
 EVENTS = int(os.environ.get("STORM_EVENTS", "20000"))
 STEPS = int(os.environ.get("STORM_STEPS", "15"))  # so many equal portions of events, and after each something happens
@@ -42,6 +40,8 @@ WILD = ("kill", "end", "pause", "nothing")
 IN_ORDER = ("end", "nothing")
 STATE = State(max_keys=200, campaigns_interval_s=2)  # checkpoints of accounts trail far behind
 ENDS = {0, 1, 3, -signal.SIGKILL, -signal.SIGTERM}  # 3: started while the broker was down
+
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(3_600 + EVENTS // 50)]
 
 
 class Traffic(NamedTuple):

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from streams.bench import run, table
+from streams.bench.alone import campaigns, evidence, without_links
 from streams.bench.digest import Digest, void
+from streams.bench.footprint import footprint
 from streams.bench.meter import Meter, Sample, samples_of, steady
 from streams.bench.plot import bars
-from streams.bench.rows import Row
-from streams.bench.run import Runner, void_alerts
+from streams.bench.row import Row
+from streams.bench.run import Runner, void_alerts, with_helpers
 from streams.bench.table import KINDS, NOT_INSTALLED, cells, lines_of, markdown
 from streams.bench.traffic import TEXT_CHARS, Traffic, write_traffic
 from streams.config import Settings
@@ -188,3 +190,32 @@ def test_texts_have_one_length(tmp_path):
     assert ["text" in event["prompt"] for event in events["fingerprints"]] == [False] * 1_000
     openings = {event["prompt"]["text"][:30] for event in events["text"]}
     assert len(openings) > 300
+
+
+def test_the_work_of_helpers_counts():
+    """CPU of other workers is added by the moment of each sample, and stays when one of them has ended."""
+    samples = [sample(100, 1.0, 10.0), sample(200, 2.0, 11.0), sample(300, 4.0, 12.0)]
+    found = with_helpers(samples, [(0.0, 0.0), (2.0, 4.0), (3.0, 5.0), (4.0, 0.0)])
+    assert [12.0, 15.0, 17.0] == [each.cpu_s for each in found]
+    assert samples == with_helpers(samples, [])
+
+
+def test_campaigns_alone(tmp_path):
+    """It is fed all signals and links of the replay, with the links and without."""
+    traffic = write_traffic(tmp_path / "events", 200, 6_000, seed=1, report=lambda count: None)
+    batches = evidence(traffic, Settings(), lambda done: None)
+    plain, signals, links = without_links(batches)
+    assert (6_000, [each.offsets for each in batches]) == (signals, [each.offsets for each in plain])
+    assert (signals, 0) == without_links(plain)[1:]
+    found = campaigns(traffic, Settings())
+    assert (signals, {"signals": 1.0, "links": round(links / signals, 3)}) == (found.events, found.per_event)
+    assert links > 1_000
+    assert min(found.us_per_item.values()) > 0
+
+
+def test_memory_of_an_account():
+    """With its models an account takes more than before it has them; stage campaigns has neither."""
+    found = footprint(20_000, Settings())
+    assert 100 < found.few_events < 600
+    assert 1_000 < found.with_models - found.few_events < 3_000
+    assert 200 < found.campaigns < 1_000
