@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import Struct
 
+from streams import __version__
 from streams.config import Settings
 from streams.errors import ConfigError
 
@@ -93,6 +94,11 @@ def settings_digest(settings: Settings) -> str:
     """Return 12 hex digits that change whenever a setting changes that decides which alerts come out."""
     decisive = {section: msgspec.to_builtins(getattr(settings, section)) for section in DECISIVE_SECTIONS}
     return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()[:12]
+
+
+def maker(settings: Settings) -> str:
+    """Name what makes state and alerts: the version of the code, and the digest of the settings."""
+    return f"{__version__} {settings_digest(settings)}"
 
 
 def flatten(settings: Settings) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from streams.contracts.packets import ENDED, IDLE, NO_TIME, RUNNING, Introductio
 from streams.contracts.request import Rejected
 from streams.errors import StateError
 from streams.operator import MARKER_KEY, Batch, Checkpoint, Record
+from streams.settings import maker
 from streams.state import NO_MARKER, distrust, pack, seal, unpack, unseal
 
 PLANS = 1_000  # names of plans that are remembered without a look at who still has them
@@ -32,7 +33,7 @@ class Marker(msgspec.Struct, array_like=True):
 
     offset: int
     clock: tuple[int, int, list[tuple[int, int]]]
-    settings: str
+    made_by: str = ""
 
 
 class AccountsOperator:
@@ -48,6 +49,7 @@ class AccountsOperator:
         self.partition = partition
         self.counters: dict[tuple[str, ...], int] = {}
         self._settings = settings
+        self._maker = maker(settings)
         self._limits = settings.accounts
         self._clock = PartitionClock(settings.time)
         self._durable = durable
@@ -259,7 +261,7 @@ class AccountsOperator:
             offset, clock = self._cuts[0]
         else:
             self._cuts.clear()
-        marker = pack(Marker(offset, clock, ""))
+        marker = pack(Marker(offset, clock, self._maker))
         return Checkpoint(snapshots, marker, offset, more=bool(self._dirty))
 
     def restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
@@ -283,6 +285,8 @@ class AccountsOperator:
             if len(self._table) or any(segments.values()):
                 raise StateError(NO_MARKER.format(stage=self.stage))
             return None
+        if marker.made_by not in ("", self._maker):
+            self._count("state_made_otherwise")
         self._clock.load(marker.clock)
         self._next_offset = marker.offset
         used = self._table.rows["count"] > 0

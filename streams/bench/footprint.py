@@ -11,7 +11,7 @@ from streams.bench.crowd import START_MS
 from streams.bench.memory import resident_bytes
 from streams.config import Settings
 from streams.contracts.packets import Links, decode_evidence, encode_packet
-from streams.operator import EVIDENCE, Batch, Record
+from streams.operator import EVIDENCE, Batch, Operator
 
 BATCH_EVENTS = 2_000
 STEP_MS = 1  # between two events
@@ -43,29 +43,32 @@ def footprint(accounts: int, settings: Settings) -> Footprint:
     kafka = msgspec.structs.replace(settings.kafka, request_partitions=1, sighting_partitions=1)
     limits = msgspec.structs.replace(settings.accounts, max_accounts=max(accounts, settings.accounts.max_accounts))
     settings = msgspec.structs.replace(settings, kafka=kafka, accounts=limits)
-    first, last = AccountsOperator(settings, 0, durable=False), CampaignsOperator(settings, 0)
-    batches = _batches(accounts)
-    told: list[Record] = []
+    evidence = _evidence(accounts, AccountsOperator(settings, 0, durable=False))
     before = _settled()
-    for _ in range(accounts * FEW // BATCH_EVENTS):
-        told += first.on_batch(next(batches))
-    evidence = [record.value for record in told if record.role == EVIDENCE]
-    del told
-    few = _settled() - before - sum(map(len, evidence)) - _shown(first)
-    for batch in batches:
-        first.on_batch(batch)
-    many = _settled() - before - sum(map(len, evidence)) - _shown(first)
-    before = _settled()
+    last = CampaignsOperator(settings, 0)
     for start, value in enumerate(evidence):
         last.on_batch(Batch(0, range(2 * start, 2 * start + 2), [None, None], [value, _no_links(value)]))
-    return Footprint(
-        accounts, round(few / accounts, 1), round(many / accounts, 1), round((_settled() - before) / accounts, 1)
-    )
+    campaigns = _settled() - before
+    del last, evidence
+    before = _settled()
+    first = AccountsOperator(settings, 0, durable=False)
+    few = 0
+    for n, batch in enumerate(_batches(accounts, MANY), 1):
+        first.on_batch(batch)
+        if n == accounts * FEW // BATCH_EVENTS:
+            few = _settled() - before - _shown(first)
+    many = _settled() - before - _shown(first)
+    return Footprint(accounts, *(round(size / accounts, 1) for size in (few, many, campaigns)))
 
 
-def _batches(accounts: int) -> Iterator[Batch]:
+def _evidence(accounts: int, operator: Operator) -> list[bytes]:
+    out = (record for batch in _batches(accounts, FEW) for record in operator.on_batch(batch))
+    return [record.value for record in out if record.role == EVIDENCE]
+
+
+def _batches(accounts: int, events: int) -> Iterator[Batch]:
     """Everybody's first event, then everybody's second, and so on."""
-    for start in range(0, accounts * MANY, BATCH_EVENTS):
+    for start in range(0, accounts * events, BATCH_EVENTS):
         numbers = range(start, start + BATCH_EVENTS)
         lines: list[bytes | None] = [
             LINE % (n, START_MS + n * STEP_MS, n % accounts * 0x9E3779B97F4A7C15 % 2**64, n % 997 + 1) for n in numbers

@@ -14,6 +14,7 @@ from streams.campaigns.shared import SharedToken, TokenState
 from streams.campaigns.watches import Watch
 from streams.errors import StateError
 from streams.operator import MARKER_KEY, Checkpoint
+from streams.settings import maker
 from streams.state import NO_MARKER, distrust, pack, unpack
 from streams.ticks import Position
 
@@ -33,6 +34,7 @@ class Marker(msgspec.Struct, array_like=True):
     marked: int
     active: int
     layout: int
+    made_by: str = ""
 
 
 class FamilyState(msgspec.Struct, array_like=True):
@@ -66,6 +68,7 @@ class Snapshot:
 
     def __init__(self, operator: "CampaignsOperator") -> None:
         self._operator = operator
+        self._maker = maker(operator.settings)
         self._captured = -1
 
     def take(self) -> Checkpoint | None:
@@ -95,7 +98,8 @@ class Snapshot:
         out.append((b"x", pack(shared_by_all)))
         for dirty in (state.shared.dirty, state.families.dirty, state.families.dirty_rows, state.dirty_watches):
             dirty.clear()
-        return Checkpoint(out, pack(Marker(position.offset, position, op.marked, op.active, LAYOUT)), position.offset)
+        marker = Marker(position.offset, position, op.marked, op.active, LAYOUT, self._maker)
+        return Checkpoint(out, pack(marker), position.offset)
 
     def _cases(self) -> Records:
         cases = self._operator.state.cases
@@ -164,6 +168,8 @@ class Snapshot:
             return None
         if marker.layout != LAYOUT:
             raise StateError(f"the campaigns state has layout {marker.layout}, this program reads {LAYOUT}")
+        if marker.made_by not in ("", self._maker):
+            state.count("state_made_otherwise")
         state.table.restore(chunks)
         for row, watch in state.watches.items():
             if row >= state.table.used.size:

@@ -155,6 +155,15 @@ COUNTED: dict[str, Counted] = {
         (),
         (),
     ),
+    "state_made_otherwise": Counted(
+        _counted(
+            "state_made_otherwise",
+            "partitions",
+            (),
+            "Partitions restored from state that another version or other settings made.",
+        ),
+        ALL,
+    ),
     "reference_swaps": Counted(
         _counted("reference_swaps", "swaps", (), "Times that a benign reference was replaced by its challenger."),
         ("campaigns",),

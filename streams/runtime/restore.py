@@ -97,6 +97,8 @@ def _restore(
     for partition in partitions:
         operator = make_operator(partition)
         offset = operator.restore(records[partition].items())
+        if operator.counters.get(("state_made_otherwise",)):
+            log.warning("state was made by another version or other settings", stage=stage, partition=partition)
         low, high = consumer.get_watermark_offsets(TopicPartition(input_topic, partition), CALL_TIMEOUT_S)
         if (read := committed[partition]) is not None and (offset is None or offset < read):
             raise _Unsettled(

@@ -24,6 +24,7 @@ from streams.contracts.packets import (
 from streams.errors import StateError
 from streams.operator import EVIDENCE, MARKER_KEY, Batch, Checkpoint, Record
 from streams.segments import SegmentLog
+from streams.settings import maker
 from streams.state import NO_MARKER, distrust, pack, seal, unpack, unseal
 from streams.ticks import Position, TickBuffer
 from streams.tokens import near, table
@@ -37,6 +38,7 @@ class Marker(msgspec.Struct, array_like=True):
 
     offset: int
     position: Position
+    made_by: str = ""
 
 
 class TokensOperator:
@@ -49,6 +51,7 @@ class TokensOperator:
         self.partition = partition
         self._durable = durable
         self.counters: dict[tuple[str, ...], int] = {}
+        self._maker = maker(settings)
         limits, accounts = settings.tokens, settings.accounts
         self._ticks = TickBuffer(settings.kafka.request_partitions, settings.time.tick_ms)
         life = [accounts.infrastructure_ttl_ms] * TEMPLATE + [accounts.content_ttl_ms] * (TAIL + 1 - TEMPLATE)
@@ -158,7 +161,7 @@ class TokensOperator:
         parts += self._near_log.checkpoint(self._ticks.done - self._near_life_ms - 3_600_000)
         for key, rows in parts:
             snapshots.append((key, seal(rows) if rows is not None else None))
-        return Checkpoint(snapshots, pack(Marker(position.offset, position)), position.offset)
+        return Checkpoint(snapshots, pack(Marker(position.offset, position, self._maker)), position.offset)
 
     def restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
         """Load the tables and the position."""
@@ -179,6 +182,8 @@ class TokensOperator:
             if any(segments.values()):
                 raise StateError(NO_MARKER.format(stage=self.stage))
             return None
+        if marker.made_by not in ("", self._maker):
+            self.counters["state_made_otherwise",] = 1
         self._table.load(self._table_log.restore(segments[b"t"]))
         rows = self._near_log.restore(segments[b"n"])
         for half in self._near:

@@ -4,13 +4,16 @@ import os
 from contextlib import suppress
 from random import Random
 
+import msgspec
 import pytest
 from damage import STAGES, nonsense, restore, stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from law_traffic import SETTINGS
 
 from streams.errors import StateError
 from streams.operator import MARKER_KEY
+from streams.pipeline import make_operator
 from streams.state import STATE_VERSION
 
 EXAMPLES = int(os.environ.get("STILLWATCH_LAW_EXAMPLES", "150"))  # more find more
@@ -70,6 +73,18 @@ def test_unknown_keys(stage, key):
     records = dict(stored()[stage])
     with pytest.raises(StateError):
         restore(stage, {**records, key: records[MARKER_KEY]})
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_other_settings(stage):
+    """State that other settings made is used, and counted; those that decide no alert do not matter."""
+    time = msgspec.structs.replace(SETTINGS.time, lateness_ms=SETTINGS.time.lateness_ms + 1)
+    kafka = msgspec.structs.replace(SETTINGS.kafka, batch_max_events=7)
+    for changed, expected in ((SETTINGS, 0), ({"time": time}, 1), ({"kafka": kafka}, 0)):
+        chosen = SETTINGS if changed is SETTINGS else msgspec.structs.replace(SETTINGS, **changed)
+        operator = make_operator(stage, chosen, 0)
+        operator.restore(iter(stored()[stage].items()))
+        assert expected == operator.counters.get(("state_made_otherwise",), 0)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from confluent_kafka import Producer
+from live import metric, real_worker
+from support import until
 from workers import WorkerProcess, committed, drain, expected_alerts, make_events, produce, read_alerts, read_topic
 
 from streams.config import Settings
@@ -68,3 +71,21 @@ def test_state_that_cannot_be_believed_is_not_used(
     put(settings, stage, 0, markers[-1])
     drain(settings, tmp_path)
     assert expected_alerts(settings, events) == set(read_alerts(settings))
+
+
+def test_state_of_other_settings_is_told(make_settings: Callable[..., Settings], tmp_path: Path):
+    """A worker whose settings decide otherwise goes on with the state, says so, and its metrics do."""
+    settings = make_settings()
+    create_topics(settings)
+    produce(settings, make_events(1_000))
+    told = "state was made by another version or other settings"
+    with real_worker(settings, tmp_path) as worker:
+        assert until(lambda: read_topic(settings, state_topic(settings, "accounts"), range(4))), worker.log()
+        worker.end()
+        assert told not in worker.log()
+    campaigns = msgspec.structs.replace(settings.campaigns, false_cases_per_day=0.5)
+    with real_worker(msgspec.structs.replace(settings, campaigns=campaigns), tmp_path) as worker:
+        assert until(lambda: worker.assigned().get("accounts")), worker.log()
+        assert told in worker.log()
+        assert metric(worker, "stillwatch_state_made_otherwise_total", stage="accounts") > 0
+        worker.end()

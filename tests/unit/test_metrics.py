@@ -55,6 +55,7 @@ EVERYTHING_COUNTED = {
     ("model_skip", "ewmean"): 14,
     ("model_capped", "half_space_trees"): 16,
     ("reference_swaps",): 17,
+    ("state_made_otherwise",): 18,
     ("evidence_bucket", "-5"): 1,
     ("evidence_bucket", "0"): 2,
     ("evidence_bucket", "2.5"): 3,
