@@ -227,6 +227,15 @@ def test_a_new_server_is_tried_first():
     assert stolen(places=1, requests=500) < threshold(0, 0.02)
 
 
+def test_places_of_the_thief_are_no_habit_of_the_owner():
+    """An account of few visits is relied on as before when probe and burst have come from four places more."""
+    account = Crowd().rows[0].copy()
+    account["visits"], account["networks"], account["clients"] = 8, 5, 5
+    foreign = watches.past(account, NOW, 4)[2]
+
+    assert watches.past(account, NOW)[2] < 0.2 < 1.0 == foreign
+
+
 def test_what_cannot_matter_to_a_watch_changes_none():
     """Without any bit of `MATTERS` an exchange leaves a watch as it was."""
     account = Crowd().rows[0].copy()
