@@ -57,7 +57,7 @@ class Theft(Population):
         return np.concatenate(parts)
 
     def _probe(self, account: int, start_ms: int) -> int:
-        """When an account is probed, as far as is known by now: late enough to know the owner, early enough to use it."""
+        """When an account is probed, as far as is known by now: once its owner is known, early enough for a burst."""
         times = self.uses[account]
         latest = self.stop_ms - BURST_MS - LAG_MIN_MS
         known = max(times) + ESTABLISHED_MS if len(times) >= ESTABLISHED_EXCHANGES else latest
