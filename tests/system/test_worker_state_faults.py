@@ -87,5 +87,5 @@ def test_state_of_other_settings_is_told(make_settings: Callable[..., Settings],
     with real_worker(msgspec.structs.replace(settings, campaigns=campaigns), tmp_path) as worker:
         assert until(lambda: worker.assigned().get("accounts")), worker.log()
         assert told in worker.log()
-        assert metric(worker, "stillwatch_state_made_otherwise_total", stage="accounts") > 0
+        assert until(lambda: metric(worker, "stillwatch_state_made_otherwise_total", stage="accounts") > 0)
         worker.end()

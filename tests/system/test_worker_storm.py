@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
+from confluent_kafka import KafkaException, TopicPartition
 from conftest import private_settings
 from counting import Event, Golden, replay
 from live import REAL, Feed, busy_plan, write_events
@@ -28,6 +29,7 @@ from streams.config import Campaigns, Settings, State
 from streams.contracts.hashing import partition_of
 from streams.replay import key_of
 from streams.runtime.broker import LocalBroker
+from streams.runtime.checkpoint import committed_reader
 from streams.runtime.topics import create_topics
 
 SEEDS = [int(each) for each in os.environ.get("STORM_SEEDS", "3").split(",")]
@@ -35,9 +37,11 @@ EVENTS = int(os.environ.get("STORM_EVENTS", "20000"))
 STEPS = int(os.environ.get("STORM_STEPS", "15"))  # so many equal portions of events, and after each something happens
 PAUSE_S = (0.5, 6.0)  # with a session of 3 s
 WAIT_S = (0.5, 2.0)  # after each step
+MOVE_S = 10.0  # and, so that a slow machine has a storm, too, at most so much longer until a checkpoint has moved on
 EARLY = 0.1  # the share of steps that do not wait for a worker with partitions
 WILD = ("kill", "end", "pause", "nothing")
 IN_ORDER = ("end", "nothing")
+PARTITIONS = Settings().kafka.request_partitions
 STATE = State(max_keys=200, campaigns_interval_s=2)  # checkpoints of accounts trail far behind
 ENDS = {0, 1, 3, -signal.SIGKILL, -signal.SIGTERM}  # 3: started while the broker was down
 
@@ -81,6 +85,8 @@ class Storm:
         self.ends: Counter[int] = Counter()
         self._workers = {name: self.start(name) for name in "abc"}
         self._woken: dict[str, float] = {}
+        self._commits = committed_reader(settings, f"{settings.kafka.group_prefix}-accounts")
+        self.committed = 0  # of the input, as far as was looked
 
     def start(self, name: str, *arguments: str) -> WorkerProcess:
         """Start a worker."""
@@ -105,6 +111,19 @@ class Storm:
             worker.signal({"kill": signal.SIGKILL, "end": signal.SIGTERM, "pause": signal.SIGSTOP}[action])
         wait_s = self._rng.uniform(*WAIT_S)
         until(lambda: any(each.process.poll() is not None for each in self._workers.values()), wait_s)
+        if self._rng.random() > EARLY:
+            until(self._moved, MOVE_S)
+
+    def _moved(self) -> bool:
+        """Whether more of the input is committed than at the last step."""
+        self._wake()
+        places = [TopicPartition(self._settings.kafka.requests_topic, each) for each in range(PARTITIONS)]
+        try:
+            found = sum(max(0, each.offset) for each in self._commits.committed(places, 5.0))
+        except KafkaException:  # the broker is being killed
+            return False
+        moved, self.committed = found > self.committed, max(found, self.committed)
+        return moved
 
     def _ready(self) -> list[str]:
         """Who has ended, or has had partitions; a machine may be so slow that nobody would ever get that far."""
@@ -138,6 +157,7 @@ class Storm:
         """Leave nothing behind."""
         for worker in self._workers.values():
             worker.__exit__()
+        self._commits.close()
 
 
 def run(traffic: Traffic, feed: Feed, storm: Storm, actions: Sequence[str], broker: LocalBroker | None) -> None:
@@ -163,7 +183,7 @@ def compared(settings: Settings, traffic: Traffic, storm: Storm, told: str) -> t
     alerts = read_alerts(settings)
     repeated = len(alerts) - len(set(alerts))
     print(f"\n{told}: {len(traffic.lines):,} events, {len(set(alerts)):,} alerts, {repeated:,} repeated; "
-          f"{dict(storm.done)}; exit codes {dict(storm.ends)}")  # fmt: skip
+          f"{storm.committed:,} events done under way; {dict(storm.done)}; exit codes {dict(storm.ends)}")  # fmt: skip
     assert {(each.key or b"", each.value, tuple(each.headers)) for each in traffic.golden.alerts} == set(alerts)
     live = stored(settings)
     for place, records in traffic.golden.state.items():
