@@ -18,14 +18,21 @@ WORKERS = 3  # accounts that wrap new content in a template, to make it telling
 WORKERS_SHARE = 0.3  # of all that show it: a short phrase is worked with by a few of its many users
 COMMON_MIN = 2  # one account in common may be a bystander
 # Accounts in common, of the smaller token's accounts: little for two templates with a purpose, since a campaign's
-# variants meet by chance only; much where nothing but work is shared; more still for one text sent as it is and for
-# phrases that open or close prompts, since both are copied by strangers.
+# variants meet by chance only; much where nothing but work is shared; more still for one text sent as it is, for
+# phrases that open or close prompts, since both are copied by strangers, and where only one of two has a purpose and
+# the other is some program's own: cover traffic copies what that wraps its content in.
 COMMON_PURPOSE, COMMON_WORK, COMMON_COPIES = 0.05, 0.3, 0.5
 # A prompt's opening or closing words mean little alone: they must carry traffic that no template explains.
 PHRASES = (HEAD, TAIL)
 PHRASE_EXCHANGES, PHRASE_WORKERS, PHRASE_WORK = 8, 5, 0.6
 EASE = 0.5  # tokens stay together with half of the accounts in common that brought them together
 TOKENS_PER_ACCOUNT = 64  # of an account's telling tokens, the newest are compared
+
+
+def _one_programs(shared: SharedToken) -> bool:
+    """Tell whether most uses of a token are one account's: a program's own, which others copy."""
+    uses = [member[2] for member in shared.members.values()]
+    return 2 * max(uses, default=0) > sum(uses)
 
 
 class Family(Struct, array_like=True):
@@ -85,8 +92,10 @@ class Families:
         phrases = a.kind in PHRASES or b.kind in PHRASES
         if phrases or min(len(a.contents), len(b.contents)) < SOLID_CONTENTS:
             return common >= ease * COMMON_COPIES * larger
-        purpose = all(max(token.elicitation, token.judging) >= PURPOSE_SHARE for token in (a, b))
-        return common >= ease * (COMMON_PURPOSE if purpose else COMMON_WORK) * smaller
+        plain = [token for token in (a, b) if max(token.elicitation, token.judging) < PURPOSE_SHARE]
+        if len(plain) == 1 and _one_programs(plain[0]):
+            return common >= ease * COMMON_COPIES * larger
+        return common >= ease * (COMMON_WORK if plain else COMMON_PURPOSE) * smaller
 
     def look(self, shared: SharedToken, row: int | None = None) -> Family | None:
         """Take note of a change in a content token (of account ``row`` only, if given); returns its family if any."""
