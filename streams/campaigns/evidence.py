@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from streams.campaigns.cluster_models import ClusterModels
-from streams.campaigns.families import PHRASES
 from streams.campaigns.group import Group, median
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import CONTENTS_MAX
@@ -25,9 +24,8 @@ from streams.contracts.packets import DEVICE, KIND_NAMES, NEAR_HIGH, NETWORK, PA
 
 AXES = ("volume", "structure", "focus", "coordination", "identity", "benign")
 MEMBERS_MIN = 3
-POOLED_SHARE = 0.5
+LIST_CONTENTS = 1_500  # of a usual public test set: GSM8K has 1,319 questions, ARC 1,172, TruthfulQA 817, HumanEval 164
 RESENT_SHARE = 0.01  # of a campaign's exchanges repeat another one's content; simulated campaigns: at most 0.017
-SHOWN_MANY = 3  # texts in common that half of a group's accounts show
 OWNERS_WEIGHT = 1.5  # nats per e-fold of owners: benign shared templates thin out like n**-1.6
 OWNERS_MAX = 6.5
 PURPOSE_MAX = 4.0
@@ -106,6 +104,23 @@ def repeats(group: Group) -> tuple[float, int]:
     return (1.0 - contents / exchanges if exchanges else 0.0), contents
 
 
+def _unlisted(group: Group) -> float:
+    """0..1: how surely contents come from no public list, which repeats itself by chance as birthdays do."""
+    tokens = [token for token in group.tokens if token.kind == TEMPLATE and len(token.contents) < CONTENTS_MAX]
+    drawn = sum(LIST_CONTENTS * -math.expm1(-token.exchanges / LIST_CONTENTS) for token in tokens)
+    return ramp(sum(len(token.contents) for token in tokens) - drawn, 0.5, 2.5)
+
+
+def purpose_share(group: Group) -> float:
+    """Share of the exchanges that ask for reasoning, or that grade, whichever is more."""
+    shares = [
+        sum(getattr(token, name) for token in group.tokens)
+        / max(1, sum(getattr(token, f"{name}_known") for token in group.tokens))
+        for name in ("elicit", "grading")
+    ]
+    return max(shares)
+
+
 def _structure(group: Group, owners: int) -> list[Evidence]:
     spread = diversity(group)
     kinds = sorted({KIND_NAMES[token.kind] for token in group.tokens})
@@ -113,7 +128,12 @@ def _structure(group: Group, owners: int) -> list[Evidence]:
     weight = 0.35 + 0.65 * ramp(spread, 0.05, 0.4)
     shared = min(OWNERS_MAX, OWNERS_WEIGHT * math.log(max(1.0, owners / 2))) * weight
     workers = int(np.count_nonzero(group.fresh >= 3))
-    work = 2.0 * workers / len(group) * ramp(workers, 2, 12)
+    # accounts that came a moment ago have had no time for it: what counts is whose the exchanges are
+    busy = float(group.uses[group.fresh >= 3].sum() / group.uses.sum())
+    work = 2.0 * busy * ramp(workers, 2, 12)
+    # among groups with a purpose, who wraps ever new content runs a public list: unless nothing comes again
+    unlisted = _unlisted(group)
+    work += 2.0 * unlisted * busy * ramp(workers, 2, 8) * ramp(purpose_share(group), 0.3, 0.8)
     if all(token.kind == SYSTEM for token in group.tokens):
         work = 0.0  # wrapping new content is what an app's system prompt is for
     return [
@@ -215,7 +235,7 @@ def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
     tokens = group.infrastructure
     largest = owners.most_common(1)[0][1] / n
     unrelated = 1.0 - ramp(largest, 0.3, 0.7)
-    paid = {row for shared, rows in tokens.values() if shared.kind in (PAYMENT, DEVICE) for row in rows}
+    paid = _paid(group)
     pooled = {row for _, rows in group.pools if len(rows) >= MEMBERS_MIN for row in rows}
     for indicator, rows, most, what in (
         ("I11", paid, 3.0, "share a card or device"),
@@ -236,6 +256,12 @@ def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
             evidence("I19", value, round(young, 4), 0.3, f"{young:.0%} of the accounts are younger than 45 days")
         )
     return out
+
+
+def _paid(group: Group) -> set[int]:
+    """Rows of the accounts that share a card or device with others of the group."""
+    tokens = group.infrastructure.values()
+    return {row for shared, rows in tokens if shared.kind in (PAYMENT, DEVICE) for row in rows}
 
 
 def one_network(group: Group) -> float:
@@ -295,11 +321,13 @@ def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
         out.append(evidence("benign.benchmark", value, round(again, 4), 0.05, detail))
     median_uses, purity = median(group.uses), median(group.purity)
     if n >= 5 and median_uses <= 2 and purity < 0.15:
+        value = -3.0 * (1.0 - ramp(len(_paid(group)) / n, 0.2, 0.6))  # who copies a prompt has no card in common
         out.append(
             evidence(
-                "benign.copied_prompt", -3.0, round(purity, 4), 0.15, "used once or twice by people who do other things"
+                "benign.copied_prompt", value, round(purity, 4), 0.15,
+                "used once or twice by people who do other things",
             )
-        )
+        )  # fmt: skip
     # people who were there before, and mostly do other things
     own_life = float(((group.rows["first"] < group.first - 2 * 3_600_000) & (group.purity < 0.4)).mean())
     if own_life > 0.3:
@@ -334,27 +362,3 @@ def _oddness(group: Group, reference: Reference, now: int) -> Evidence | None:
 def total(items: list[Evidence]) -> float:
     """Sum of the contributions, rounded to 6 digits."""
     return round(sum(item.contribution for item in items), 6)
-
-
-def named(group: Group) -> Any:
-    """Mask of the accounts to name: who really uses what is shared, not who passed by or copied a public text.
-
-    Where most of a group sits in pools, an account outside of them needs more than copies in common.
-    """
-    uses = (group.solid >= 2) & (group.purity >= 0.05)
-    # words that open or close a prompt are anybody's once: "Let's think step by step"
-    framing = [token.members for token in group.tokens if token.kind not in PHRASES]
-    once = (group.solid >= 1) & (group.purity >= 0.5) & ~uses
-    for i in np.flatnonzero(once).tolist():
-        once[i] = any(int(group.at[i]) in members for members in framing)
-    mask = uses | once | ((group.shown >= 3) & (group.purity >= 0.1))
-    if int(mask.sum()) < MEMBERS_MIN:
-        return mask
-    # of several texts in common, a stranger shows the one that was his: cover traffic copies what people send
-    many = median(group.shown[mask]) >= SHOWN_MANY
-    pooled = {row for _, rows in group.take(mask).pools if len(rows) >= MEMBERS_MIN for row in rows}
-    if len(pooled) >= POOLED_SHARE * int(mask.sum()):
-        mask &= group.among(pooled) | uses
-    if many:
-        mask &= group.among(pooled) | (group.shown > 1)
-    return mask

@@ -1,12 +1,13 @@
 """Families that fall apart, because memberships expired or because they do two jobs: one part goes on, others begin."""
 
 from streams.campaigns.cases import Case
-from streams.campaigns.evidence import MEMBERS_MIN, named, total
+from streams.campaigns.evidence import MEMBERS_MIN, total
 from streams.campaigns.evidence import weigh as weigh_group
 from streams.campaigns.families import Family
 from streams.campaigns.group import Group
 from streams.campaigns.groups import weigh
 from streams.campaigns.jobs import jobs
+from streams.campaigns.naming import named
 from streams.campaigns.shared import SharedToken
 from streams.campaigns.state import CampaignsState
 from streams.operator import Record

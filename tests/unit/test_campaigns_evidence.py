@@ -11,6 +11,7 @@ from streams.campaigns.cluster_models import ClusterModels
 from streams.campaigns.evidence import total, weigh
 from streams.campaigns.families import Member
 from streams.campaigns.group import Group
+from streams.campaigns.naming import named
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import SharedToken, SharedTokens
 from streams.campaigns.table import AccountTable
@@ -172,6 +173,77 @@ def test_indicator_of_a_group_or_account(weighed, indicator, there, not_there):
     assert contribution(there) > max(0.0, contribution(not_there))
 
 
+def lasting(crowd: Crowd, contents: int) -> None:
+    """A hundred and twenty exchanges with so many different contents."""
+    wrap(crowd)
+    crowd.template.exchanges, crowd.template.contents = 120, set(range(contents))
+
+
+def test_contents_that_no_list_would_hold_count_for_a_group_with_a_purpose():
+    """A list of 1,500 would have repeated itself five times by now, so what is new there tells."""
+
+    def work(contents: int, purpose: Callable[[Crowd], None]) -> float:
+        crowd = Crowd()
+        lasting(crowd, contents)
+        purpose(crowd)
+        return sum(item.contribution for item in as_group(crowd) if item.indicator == "I2")
+
+    assert work(119, reasoning) == pytest.approx(work(115, reasoning) + 2.0)
+    assert work(119, nothing) == pytest.approx(work(115, nothing))
+
+
+def test_a_long_list_is_no_news():
+    """Once a list has come round, what it must repeat is known: many exchanges alone say nothing against it."""
+    crowd = Crowd()
+    lasting(crowd, 120)
+    reasoning(crowd)
+    crowd.template.exchanges = 3_000
+    few = sum(item.contribution for item in as_group(crowd) if item.indicator == "I2")
+
+    assert few <= 2.0
+
+
+def seldom(crowd: Crowd) -> None:
+    """Everybody shows the prompt once in a hundred exchanges, and one account three times."""
+    crowd.rows["exchanges"][crowd.at] = 100
+    crowd.uses, crowd.fresh = [1] * N, [1] * N
+    crowd.uses[19] = crowd.fresh[19] = 3
+
+
+@pytest.mark.parametrize(
+    ("purpose", "cards", "expected"),
+    [
+        (reasoning, 2, [*range(12), 19]),
+        (reasoning, 0, []),
+        (nothing, 2, []),
+    ],
+    ids=["a pool", "strangers", "no purpose"],
+)
+def test_accounts_that_show_a_prompt_seldom_are_named_with_those_they_share_cards_with(purpose, cards, expected):
+    """Of a pool's own prompt, who shares a card with others that use it is named, and who works with it."""
+    crowd = Crowd()
+    seldom(crowd)
+    purpose(crowd)
+    for card in range(cards):
+        crowd.token(2 + card, PAYMENT, range(6 * card, 6 * card + 6))
+
+    assert np.flatnonzero(named(crowd.group())).tolist() == expected
+
+
+def test_a_prompt_that_is_copied_joins_no_cards():
+    """That a prompt is public explains rare use by strangers, not by accounts that one card pays for."""
+
+    def copied(crowd: Crowd) -> float:
+        seldom(crowd)
+        return sum(item.contribution for item in as_group(crowd) if item.indicator == "benign.copied_prompt")
+
+    apart, together = Crowd(), Crowd()
+    one_card(together)
+
+    assert copied(apart) == -3.0
+    assert copied(together) == 0.0
+
+
 def bits(**fields: int) -> int:
     """Bins of an exchange."""
     return sum(value << watches._SHIFT[name] for name, value in fields.items())
@@ -225,15 +297,6 @@ def test_a_probe_and_a_few_requests_are_enough():
 def test_a_new_server_is_tried_first():
     """The same from one place only is no case, however long it goes on: so is a machine that was set up and tried."""
     assert stolen(places=1, requests=500) < threshold(0, 0.02)
-
-
-def test_places_of_the_thief_are_no_habit_of_the_owner():
-    """An account of few visits is relied on as before when probe and burst have come from four places more."""
-    account = Crowd().rows[0].copy()
-    account["visits"], account["networks"], account["clients"] = 8, 5, 5
-    foreign = watches.past(account, NOW, 4)[2]
-
-    assert watches.past(account, NOW)[2] < 0.2 < 1.0 == foreign
 
 
 def test_what_cannot_matter_to_a_watch_changes_none():
