@@ -51,11 +51,12 @@ def _pairs(means: Any, spread: Any, prompts: Any, alike: float) -> Any:
     """Tell which pairs of accounts are alike: squared distance against what chance makes of it."""
     n = prompts.size
     found = np.zeros((n, n), np.bool_)
+    noises = spread / (prompts - 1).reshape(-1, 1)
     for i in range(n):
         for j in range(i):
             distance, expected, square = 0.0, 0.0, 0.0
             for k in range(64):
-                noise = spread[i, k] / (prompts[i] - 1) + spread[j, k] / (prompts[j] - 1)
+                noise = noises[i, k] + noises[j, k]
                 step = means[i, k] - means[j, k]
                 distance += step * step
                 expected += noise

@@ -188,10 +188,10 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
     n = len(group)
     if n >= 8:
         # a router splits its load evenly; people's volumes are heavy-tailed (lognormal with sigma above 1)
-        days = np.maximum(1 / 24, (now - group.first) / DAY_MS)
-        volumes = np.log(np.maximum(1, group.uses) / days)
-        deviation = float(volumes.std())
         if float(group.uses.mean()) >= 3:
+            days = np.maximum(1 / 24, (now - group.first) / DAY_MS)
+            volumes = np.log(np.maximum(1, group.uses) / days)
+            deviation = float(volumes.std())
             value = 2.0 * ramp(0.9 - deviation, 0, 0.6) - 2.0 * ramp(deviation, 0.9, 1.6)
             # a dozen tools of one kind may run alike; forty strangers do not
             value += 2.0 * ramp(0.5 - deviation, 0, 0.25) * ramp(n, 12, 40) * ramp(float(group.uses.mean()), 3, 8)
@@ -200,9 +200,9 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
                     "I29", value, round(deviation, 4), 1.2, f"load split over accounts: log deviation {deviation:.2f}"
                 )
             )
-        hours = group.rows["hours"].sum(axis=0)
         span_h = (now - int(group.first.min())) / 3_600_000
         if span_h >= 20:
+            hours = group.rows["hours"].sum(axis=0)
             share = float(hours.min() / max(1.0, hours.mean()))
             value = 1.5 * ramp(share, 0.35, 0.7)
             out.append(evidence("I18", value, round(share, 4), 0.3, f"quietest hour at {share:.0%} of the mean hour"))
@@ -281,7 +281,8 @@ def _young(group: Group, now: int) -> float:
     """Share of the accounts of known age that are younger than 45 days."""
     created = group.rows["created"]
     known = created > 0
-    return float(((now - created[known]) / DAY_MS < 45).mean()) if known.any() else 0.0
+    young = known & ((now - created) / DAY_MS < 45)
+    return int(np.count_nonzero(young)) / max(1, int(np.count_nonzero(known)))
 
 
 def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
@@ -302,7 +303,7 @@ def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
     turns = median(group.rows["first_turn"] / group.exchanges)
     settled = 1.0 - ramp(_young(group, now), 0.3, 0.6)
     talks = ramp(0.6 - turns, 0.0, 0.3) * settled
-    edu = float((group.rows["plan"] == 2).mean())
+    edu = int(np.count_nonzero(group.rows["plan"] == 2)) / n
     # a homework in everybody's own words differs in each of them, but is talked about
     alike = max(talks, float(diversity(group) < 0.3))
     if edu > 0.3 and alike:
@@ -329,7 +330,8 @@ def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
             )
         )  # fmt: skip
     # people who were there before, and mostly do other things
-    own_life = float(((group.rows["first"] < group.first - 2 * 3_600_000) & (group.purity < 0.4)).mean())
+    own = (group.rows["first"] < group.first - 2 * 3_600_000) & (group.purity < 0.4)
+    own_life = int(np.count_nonzero(own)) / n
     if own_life > 0.3:
         value = -2.0 * ramp(own_life, 0.3, 0.8)
         out.append(

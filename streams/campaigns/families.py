@@ -134,20 +134,16 @@ class Families:
         tokens = self.telling_of.setdefault(row, [])
         if shared.token in tokens:
             return
-        held = self._shared.tokens
-        for pair in self._pair_up(tokens, shared.token):
-            if (common := self._common[pair]) >= COMMON_MIN:
-                other = held.get(pair[0] if pair[1] == shared.token else pair[1])
+        held, counts, token = self._shared.tokens, self._common, shared.token
+        for one in tokens[-TOKENS_PER_ACCOUNT:]:
+            pair = (one, token) if one < token else (token, one)
+            common = counts[pair] = counts.get(pair, 0) + 1
+            if common >= COMMON_MIN:
+                other = held.get(one)
                 if other is not None and other.family != shared.family and self._alike(*pair, common):
                     self._union(shared, other)
-        tokens.append(shared.token)
+        tokens.append(token)
         self.dirty_rows[row] = None
-
-    def _pair_up(self, tokens: list[int], token: int) -> list[tuple[int, int]]:
-        pairs = [(min(other, token), max(other, token)) for other in tokens[-TOKENS_PER_ACCOUNT:]]
-        for pair in pairs:
-            self._common[pair] = self._common.get(pair, 0) + 1
-        return pairs
 
     def _other_job(self, one: SharedToken, two: SharedToken) -> bool:
         """Tell whether one token's family does another job than the other token, or its family, does."""
@@ -304,10 +300,13 @@ class Families:
 
     def restore_rows(self, telling_of: dict[int, list[int]]) -> None:
         """Take over the telling tokens of each account and count accounts in common from them."""
-        self.telling_of, self._common = telling_of, {}
+        self.telling_of = telling_of
+        counts = self._common = {}
         for tokens in telling_of.values():
             for i, token in enumerate(tokens):
-                self._pair_up(tokens[:i], token)
+                for one in tokens[max(0, i - TOKENS_PER_ACCOUNT) : i]:
+                    pair = (one, token) if one < token else (token, one)
+                    counts[pair] = counts.get(pair, 0) + 1
 
 
 def _gather(kinds: dict[int, Uses], shared: SharedToken) -> Uses:

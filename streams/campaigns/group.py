@@ -42,12 +42,8 @@ class Group:
         self.at = np.array(sorted(members), np.int64)
         self.rows = table.rows[self.at]
         used = [members[row] for row in self.at.tolist()]
-        self.uses = np.array([m.uses for m in used], np.int64)
-        self.fresh = np.array([m.fresh for m in used], np.int64)
-        self.first = np.array([m.first for m in used], np.int64)
-        self.last = np.array([m.last for m in used], np.int64)
-        self.shown = np.array([m.tokens for m in used], np.int64)
-        self.solid = np.array([m.solid for m in used], np.int64)
+        columns = np.array([(m.uses, m.fresh, m.first, m.last, m.tokens, m.solid) for m in used], np.int64)
+        self.uses, self.fresh, self.first, self.last, self.shown, self.solid = columns.reshape(-1, 6).T.copy()
         self.exchanges = self.rows["exchanges"].astype(np.int64)
         self.purity = self.uses / np.maximum(1, self.exchanges)
         self._taken: tuple[bytes, Group] | None = None  # the last part: who is named is asked for twice

@@ -216,7 +216,8 @@ class SharedTokens:
         uses = np.empty(len(SIGNAL_KINDS) * signals.size, USE)
         found = _uses(*self._index.slots, rows, signals, uses)
         touched: dict[int, list[Any]] = {}
-        for place, row, time, content, refused, elicit, grading in uses[:found].tolist():
+        columns = (uses[name][:found].tolist() for name in USE.names or ())
+        for place, row, time, content, refused, elicit, grading in zip(*columns, strict=True):
             shared = self._counted[place]
             shared.exchanges += 1
             if time > shared.last:
