@@ -40,10 +40,13 @@ class Family(Struct, array_like=True):
 
     founder: int
     tokens: list[int]
-    looked_members: int = 0  # at the last evaluation
+    looked_members: int = 0  # when it was last looked at
     looked_exchanges: int = 0
     looked_at: int = 0
     job: int = UNCLEAR  # what it asks for, once it was told from another job of the same accounts
+    weighed_members: int = 0  # when its evidence was last computed
+    weighed_exchanges: int = 0
+    weighed_at: int = 0
 
 
 class Families:
@@ -170,7 +173,7 @@ class Families:
             self._gather(self._uses[survivor], gone.tokens)
         into.tokens = sorted({*into.tokens, *gone.tokens})
         into.job = into.job or gone.job
-        into.looked_members = into.looked_exchanges = 0
+        into.looked_members = into.looked_exchanges = into.weighed_members = into.weighed_exchanges = 0
         self.dirty[survivor] = self.dirty[absorbed] = None
         self.merged.append((survivor, absorbed))
 

@@ -18,6 +18,10 @@ from streams.operator import Record
 LOOK_GROWTH = 1.1  # a group is weighed again when it has grown by a tenth ...
 LOOK_AGAIN_MS = 60_000  # ... or when it has new traffic after a minute
 WARM_SHARE = 0.4  # of the threshold: from here on a group has River models
+# One below that and without a case needs more growth, since evidence grows with the logarithm of a group: most of them
+# never come near the threshold, and were weighed at every exchange while they had fewer than ten.
+COLD_GROWTH, COLD_EXCHANGES = 1.25, 3  # in exchanges, whichever is more; in accounts as the others
+COLD_AGAIN_MS = 600_000
 EVIDENCE_BUCKETS = (-5, 0, 2, 4, 6, 8, 10, 12, 15, 20)
 
 
@@ -32,7 +36,13 @@ def look(state: CampaignsState, touched: dict[int, None], now: int) -> list[Reco
     out = merge(state, now)
     for founder in sorted(families):
         found = state.families.families.get(founder)
-        if found is not None and _grown(state, found, now):
+        if found is None or not _grown(state, found, now):
+            continue
+        if _cold(state, found, now):
+            found.looked_exchanges, found.looked_members = state.families.size(found)
+            found.looked_at = now
+            state.families.dirty[founder] = None
+        else:
             out += weigh(state, found, now)
     return out
 
@@ -50,12 +60,30 @@ def _grown(state: CampaignsState, family: Family, now: int) -> bool:
     )
 
 
+def _cold(state: CampaignsState, family: Family, now: int) -> bool:
+    """Tell whether a group was far from a case when it was last weighed and has hardly grown since.
+
+    When it is looked at does not depend on this: what is passed over is the weighing alone.
+    """
+    evidence = state.evidence_of.get(family.founder)
+    if evidence is None or evidence >= WARM_SHARE * state.limit or family.founder in state.case_of:
+        return False
+    exchanges, size = state.families.size(family)
+    return (
+        now - family.weighed_at < COLD_AGAIN_MS
+        and exchanges < max(family.weighed_exchanges * COLD_GROWTH, family.weighed_exchanges + COLD_EXCHANGES)
+        and size < family.weighed_members * LOOK_GROWTH + 1
+    )
+
+
 def weigh(state: CampaignsState, family: Family, now: int, at_once: bool = False) -> list[Record]:
     """Compute a family's evidence and open, update or close its case; ``at_once`` does not wait for its next turn."""
     tokens = _tokens(state, family)
     members = state.families.members(family)
     family.looked_exchanges, family.looked_members = state.families.size(family)
     first_time, family.looked_at = family.looked_at == 0, now
+    family.weighed_exchanges, family.weighed_members = family.looked_exchanges, family.looked_members
+    family.weighed_at = now
     state.families.dirty[family.founder] = None
     case = state.cases.cases.get(state.case_of.get(family.founder, ""))
     if len(members) < MEMBERS_MIN:
