@@ -8,10 +8,11 @@ import numpy as np
 from streams.accounts.operator import AccountsOperator
 from streams.accounts.sightings import FirstSightings
 from streams.campaigns.operator import CampaignsOperator
+from streams.campaigns.shared import SharedTokens
 from streams.campaigns.table import AccountTable
-from streams.config import Settings
+from streams.config import Kafka, Settings
 from streams.contracts.fingerprint import fingerprint
-from streams.contracts.packets import SIGNAL
+from streams.contracts.packets import ENDED, SIGHTING, SIGNAL, Sightings, encode_packet
 from streams.operator import ALERTS, DEAD_LETTERS, EVIDENCE, SIGHTINGS, Batch, Operator, Record
 from streams.tokens.near import NearPrompts
 from streams.tokens.operator import TokensOperator
@@ -44,8 +45,16 @@ def warm_up() -> None:
     tokens.absorb(hashes, hashes, times, np.ones(n, np.uint8), np.zeros(n, np.uint8))
     tokens.rows(hashes)
     NearPrompts(0, 10**6, 3, 64).match(hashes, hashes, times)
-    table = AccountTable()
-    table.absorb(table.insert(hashes), np.zeros(n, SIGNAL))
+    sightings = np.zeros(n, SIGHTING)
+    sightings["token"] = sightings["account"] = hashes
+    sightings["time"], sightings["offset"] = times, range(n)
+    packet = encode_packet(Sightings(0, 10**12 + 1, 10**12, ENDED, sightings.tobytes()))
+    TokensOperator(Settings(kafka=Kafka(request_partitions=1)), 0).on_batch(Batch(0, range(1), [None], [packet]))
+    table, signals = AccountTable(), np.zeros(n, SIGNAL)
+    rows = table.insert(hashes)
+    table.absorb(rows, signals)
+    table.absorb(rows[:1], signals[:1])  # columns of one signal are contiguous: another type to numba
+    SharedTokens(1_000).absorb(rows, signals)
     table.insert(hashes + np.uint64(1))
     fingerprint("Why is the sky blue?")
     operator = AccountsOperator(Settings(), 0)

@@ -1,0 +1,34 @@
+"""Before the first event everything that the stages run compiled is there."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+from streams.campaigns.shared import _uses
+from streams.campaigns.table import _absorb
+from streams.config import Settings
+from streams.accounts.lay_out import lay_out
+from streams.pipeline import warm_up
+from streams.replay import Replay
+from streams.simulator.generate import Simulation
+from streams.simulator.plan import Plan
+from streams.tokens.link import link
+
+compiled = {"link": link, "uses": _uses, "absorb": _absorb, "lay_out": lay_out}
+warm_up()
+before = {name: function.signatures for name, function in compiled.items()}
+assert all(before.values()), before
+host = Replay(Settings(), lambda record: None)
+for event in Simulation(Plan(seed=1, accounts=50, hours=1.0)):
+    host.feed(event.value)
+host.end()
+assert host.pipeline.campaigns.state.shared.tokens
+assert before == {name: function.signatures for name, function in compiled.items()}
+"""
+
+
+def test_the_first_batch_compiles_nothing():
+    """A worker that has warmed up does not hold its first batch up for seconds while numba compiles."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
