@@ -25,7 +25,8 @@ def named(group: Group) -> Any:
     framing = [token.members for token in group.tokens if token.kind not in PHRASES]
     once = (group.solid >= 1) & (group.purity >= 0.5) & ~uses
     for i in np.flatnonzero(once).tolist():
-        once[i] = any(int(group.at[i]) in members for members in framing)
+        row = int(group.at[i])
+        once[i] = any(row in members for members in framing)
     mask = uses | once | ((group.shown >= 3) & (group.purity >= 0.1))
     if (thin := _thin(group, mask)) is not None:
         return mask | thin
