@@ -70,7 +70,9 @@ def _take_in_links(state: CampaignsState, tick: Tick, touched: dict[int, None]) 
     # column by column: tolist() of a structured array takes four times as long
     columns = (tick.links[name].tolist() for name in LINK.names or ())
     for link, row in zip(zip(*columns, strict=True), rows.tolist(), strict=True):
-        if row < 0:  # who shows a token has said who he is before: this one was forgotten, and is told of as a founder
+        # who shows a token has said who he is before: this one was forgotten, and is told of as a founder; an item that
+        # is no membership has no account, only the token's degree
+        if row < 0 and link[-1]:
             continue
         shared = state.shared.link(link, row)
         if shared.kind >= TEMPLATE and shared.kind < NEAR_LOW:

@@ -6,9 +6,12 @@ import pytest
 from campaign_feed import HOUR_MS, SETTINGS, Feed, members, run, told
 
 from streams.campaigns.index import HashIndex
+from streams.campaigns.intake import INTRODUCTION, Tick, take_in
 from streams.campaigns.operator import CampaignsOperator
+from streams.campaigns.state import CampaignsState
 from streams.contracts.alert import AlertEvent
 from streams.contracts.fold import fold_all
+from streams.contracts.packets import LINK, SIGNAL, TEMPLATE
 
 HOURS = 24
 LIFE_H = SETTINGS.accounts.ttl_ms // HOUR_MS
@@ -110,6 +113,16 @@ def test_a_link_of_a_forgotten_account_is_left_out():
     _, operator = run(feed.packets())
 
     assert ["late"] == operator.table.names
+
+
+def test_a_degree_without_an_account_counts():
+    """Above its cap a token's links have no account, and its degree goes on."""
+    state, links = CampaignsState(SETTINGS), np.zeros(1, LINK)
+    links["token"], links["degree"], links["kind"] = 7, 1_000, TEMPLATE
+    take_in(state, Tick(1_000, np.empty(0, SIGNAL), links, np.empty(0, INTRODUCTION)))
+
+    assert 1_000 == state.shared.tokens[7].degree
+    assert 0 == len(state.table)
 
 
 def test_rows_are_given_out_again():
