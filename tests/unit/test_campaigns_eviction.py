@@ -105,14 +105,13 @@ def test_a_flood_of_accounts_has_a_limit(shared):
 
 
 def test_a_link_of_a_forgotten_account_is_left_out():
-    """Who is linked and not held was forgotten: no nameless row comes of it."""
-    feed = Feed()
-    feed.use(0, ["early"], "template")
-    feed.packets(until_minute=1)  # never arrive
-    feed.use(2, ["late"], "template")
-    _, operator = run(feed.packets())
+    """Once accounts were forgotten early, no nameless row comes of a link of one that is not held."""
+    state, links = CampaignsState(SETTINGS), np.zeros(1, LINK)
+    links["token"], links["account"], links["kind"], links["member"] = 7, 9, TEMPLATE, 1
+    state.count("accounts_evicted_early")
+    take_in(state, Tick(1_000, np.empty(0, SIGNAL), links, np.empty(0, INTRODUCTION)))
 
-    assert ["late"] == operator.table.names
+    assert 0 == len(state.table)
 
 
 def test_a_degree_without_an_account_counts():
