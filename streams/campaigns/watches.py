@@ -19,6 +19,8 @@ PROBE_TOKENS_BIN = 4  # a probe's prompt has 15 tokens at most: it only asks whe
 PROBE_NATS = 4.0
 SETTLED_VISITS = 2  # on its first visit an account has shown one of its own places
 PROBE_RUN = 2  # exchanges of a probe at most
+RUN_TRIED, RUN_UNTRIED = 3, 12  # exchanges after which a rate counts in full: a conversation is faster than any mean
+PLACES_FOREIGN = 4  # of a thief at most: accounts on short-lived machines have far more
 PLACES_NATS = (0.0, 0.0, 2.0, 3.5, 4.4)  # by places: of 292 accounts watched for a day 21 had two or more, 5 three
 PLACES_UNTRIED_NATS = 3.0  # at most, without a probe
 MANY_NETWORKS = 3  # new within a quarter of an hour: a traveller shows one or two
@@ -63,10 +65,13 @@ class Watch(Struct, array_like=True):
     places: int = 0  # exchanges from a network and by a client that it never used, both at once
     probed: int = 0  # when it was probed, 0: never
     returned: int = 0  # when whoever probed it came back, 0: not yet
+    came: list[int] = []  # times of the last such exchanges
 
     def add(self, time: int, bins: int, account: Any) -> None:
         """Take in an exchange; ``account`` is the row of the table, which holds it already."""
-        self.new |= bins & _ANY_NEW
+        away = bins >> _SHIFT["other_network"] & 1
+        if away:  # what an owner takes up at home is no thief's
+            self.new |= bins & _ANY_NEW
         if bins & _NEW["new_network"]:
             self.seen = [*[t for t in self.seen if t > time - TOGETHER_MS][-7:], time]
             self.networks = max(self.networks, len(self.seen))
@@ -77,18 +82,21 @@ class Watch(Struct, array_like=True):
         settled = int(account["visits"]) >= SETTLED_VISITS
         if settled and bins & _NEW["new_network"] and bins & _NEW["new_client"]:
             self.places += 1
+            self.came = [*self.came, time][-PLACES_FOREIGN:]
         model = bins >> _SHIFT["model"] & 255
-        if bins & _NEW["new_model"]:
+        if away and bins & _NEW["new_model"]:
             self.models = [*self.models, model][-4:]
             if settled and bins & _NEW["new_network"] and (bins >> _SHIFT["input"] & 15) <= PROBE_TOKENS_BIN:
                 self.probed = time
         elsewhere = bins >> _SHIFT["other_client"] & 1 or model in self.models or self.networks >= MANY_NETWORKS
-        if bins >> _SHIFT["other_network"] & 1 and elsewhere:
+        if away and elsewhere:
             if time - self.run_last > RUN_PAUSE_MS:
                 if 0 < self.probed < time and self.run <= PROBE_RUN and model in self.models:
                     self.returned = time
                 self.run_start, self.run, self.surprise, self.sizes, self.inputs = time, 0, 0, 0, 0
-                self.before, self.rate, self.trust = past(account, time)
+                # what a thief has added by now, probe included, says nothing about the owner's habits
+                foreign = sum(t > time - TOGETHER_MS or t == self.probed for t in self.came) if self.probed else 0
+                self.before, self.rate, self.trust = past(account, time, foreign)
             self.run_last = time
             self.run += 1
             self.surprise += max(0, (bins >> _SHIFT["rate_surprise"] & 7) - 1)
@@ -112,7 +120,8 @@ class Watch(Struct, array_like=True):
             items.append(evidence("I28", PROBE_NATS * self.trust, pause, 0, what))
         minutes = max(1.0, (self.run_last - self.run_start) / 60_000)
         faster = self.run / minutes / self.rate
-        intensity = 5.6 * ramp(math.log10(max(1.0, faster)), 0.6, 2.4) * ramp(self.run, 1, 3)
+        full = RUN_TRIED if self.returned else RUN_UNTRIED
+        intensity = 5.6 * ramp(math.log10(max(1.0, faster)), 0.6, 2.4) * ramp(self.run, 1, full)
         intensity += 2.5 * ramp(math.log10(max(1, self.run)), 1.0, 2.3) * ramp(faster, 3, 10)  # and keeps it up
         items.append(
             evidence(
@@ -155,11 +164,14 @@ class Watch(Struct, array_like=True):
         return [item for item in items if item.contribution]
 
 
-def past(account: Any, now: int) -> tuple[int, float, float]:
-    """Exchanges before now, their rate per minute, and how far they can be relied on (0..1)."""
+def past(account: Any, now: int, foreign: int = 0) -> tuple[int, float, float]:
+    """Exchanges before now, their rate per minute, and how far they can be relied on (0..1).
+
+    ``foreign`` places, a network and a client each, are not the owner's.
+    """
     n = max(1, int(account["exchanges"]) - 1)
     minutes = max(60.0, (now - int(account["first"])) / 60_000)
-    trust = ramp(n, 4, 12) * ramp(minutes, 30, 120) * (1.0 - ramp(churn(account), 0.25, 0.6))
+    trust = ramp(n, 4, 12) * ramp(minutes, 30, 120) * (1.0 - ramp(churn(account, 2 * foreign), 0.25, 0.6))
     trust *= ramp(int(account["visits"]), 2, 5)  # one long sitting in one place is no habit yet
     # the present visit is from elsewhere, the probe was, and a second usual place was until it had become one
     trust *= 1.0 - ramp((int(account["foreign"]) - 2) / max(1, int(account["visits"])), 0.3, 0.6)
@@ -171,9 +183,12 @@ def watch(row: int, account: Any, now: int) -> Watch:
     return Watch(row, now, *past(account, now))
 
 
-def churn(row: Any) -> float:
-    """How often an account came from a new network or by a new client, per visit; a move or two are everybody's."""
-    return (int(row["networks"]) + int(row["clients"]) - 3.0) / (int(row["visits"]) + 3.0)
+def churn(row: Any, foreign: int = 0) -> float:
+    """How often an account came from a new network or by a new client, per visit; a move or two are everybody's.
+
+    ``foreign`` of them are left out.
+    """
+    return (int(row["networks"]) + int(row["clients"]) - foreign - 3.0) / (int(row["visits"]) + 3.0)
 
 
 def scrapers(table: AccountTable, now: int) -> Any:

@@ -299,6 +299,30 @@ def test_a_new_server_is_tried_first():
     assert stolen(places=1, requests=500) < threshold(0, 0.02)
 
 
+def test_places_of_the_thief_are_no_habit_of_the_owner():
+    """An account of few visits is relied on as before when probe and burst have come from four places more."""
+    account = Crowd().rows[0].copy()
+    account["visits"], account["networks"], account["clients"] = 8, 5, 5
+    foreign = watches.past(account, NOW, 4)[2]
+
+    assert watches.past(account, NOW)[2] < 0.2 < 1.0 == foreign
+
+
+def test_what_an_owner_takes_up_at_home_is_no_sign_of_a_thief():
+    """A model that is new to an account counts where it comes from elsewhere, not from a usual network."""
+    totals = []
+    for other_network in (0, 1):
+        account = Crowd().rows[0].copy()
+        account["visits"], account["networks"] = 20, 1
+        watched = watches.watch(0, account, NOW)
+        watched.add(NOW, bits(**ELSEWHERE, new_network=1, new_client=1), account)
+        watched.add(NOW + HOUR_MS, bits(other_network=other_network, other_client=1, new_model=1, model=9), account)
+        totals.append([item.value for item in watched.weigh() if item.indicator == "I28"])
+
+    assert "model" not in totals[0]
+    assert "model" in totals[1]
+
+
 def test_what_cannot_matter_to_a_watch_changes_none():
     """Without any bit of `MATTERS` an exchange leaves a watch as it was."""
     account = Crowd().rows[0].copy()

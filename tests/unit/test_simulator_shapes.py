@@ -88,6 +88,19 @@ def test_a_stolen_key_is_probed_once_and_used_later():
     assert len(truth.answered_ms) > 300
 
 
+@pytest.mark.parametrize("start_h", [0, 2])
+def test_a_key_is_stolen_from_an_account_with_habits(start_h):
+    """Whenever the campaign begins, probes wait for sixteen exchanges of the owner, and bursts end within the run."""
+    (truth,), events = run(f"stolen_key:accounts=12,start_h={start_h}", hours=7.0)
+    for account in truth.accounts:
+        probe_ms, burst_ms = truth.times_ms[account][:2]
+        before = sum(e["account_id"] == account and e["event_time"] < probe_ms for e in events)
+        assert before >= 16 or probe_ms == truth.end_ms - 70 * 60_000  # or as late as it can be
+        assert burst_ms - probe_ms >= HOUR_MS / 2
+        assert truth.times_ms[account][-1] < truth.end_ms
+    assert truth.moments["probe_ms"] == min(times[0] for times in truth.times_ms.values())
+
+
 def test_failover_goes_on_with_a_pool_that_shares_nothing():
     """After the ban the first pool is only blocked, the second does the work, and no card or device is common."""
     (truth,), events = run("failover:start_h=0,accounts=60,per_day=300")
