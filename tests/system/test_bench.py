@@ -35,7 +35,7 @@ def test_side_by_side(tmp_path):
     """Every framework that is installed gives the product's sightings and signals; others are said to be missing."""
     page = tmp_path / "bench.md"
     names = ("aiokafka", "confluent", "worker-decode", *FRAMEWORKS)
-    arguments = ["bench", "--accounts", "500", "--events", "10000", "--rows", ",".join(names)]
+    arguments = ["bench", "--accounts", "500", "--events", "30000", "--rows", ",".join(names)]
     result = CliRunner().invoke(main, [*arguments, "--markdown", str(page), "--json"], catch_exceptions=False)
     assert 0 == result.exit_code, result.output
     lines = {line["name"]: line for line in json.loads(result.stdout)["lines"]}
