@@ -38,8 +38,8 @@ PROPERTIES = {
     "auto.create.topics.enable": "false",
     "default.replication.factor": "1",
     "min.insync.replicas": "1",
-    # A killed broker may come back only after its session (12 s with the default of 9); one on a machine that stands still
-    # for as long is fenced, which 3 s did to a test run.
+    # A killed broker may come back only after its session (12 s with the default of 9); one on a machine that stands
+    # still for as long is fenced, which 3 s did to a test run.
     "broker.session.timeout.ms": "6000",
     "broker.heartbeat.interval.ms": "500",
     "offsets.topic.replication.factor": "1",
