@@ -16,6 +16,9 @@ from streams.runtime.broker import LocalBroker
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")  # of all processes of a parallel run
 IDLE_AFTER_S = 600  # runs are equal where no partition was declared idle
 
+# Where the machine stands still for seconds, a broker is fenced and deadlines pass: a system test gets a second try,
+# which the summary tells of.
+AGAIN = pytest.mark.flaky(reruns=1)
 LONG = ("slow", "system")  # marks of files with long tests, the longest first
 
 _counter = itertools.count(1)
@@ -32,6 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     marks: dict[Path, set[str]] = {}
     for item in items:
+        if item.get_closest_marker("system"):
+            item.add_marker(AGAIN)
         marks.setdefault(item.path, set()).update(mark.name for mark in item.iter_markers())
     items.sort(key=lambda item: ["alone" in marks[item.path], *(name not in marks[item.path] for name in LONG)])
 
