@@ -82,7 +82,7 @@ def _no_links(signals: bytes) -> bytes:
 
 
 def _shown(operator: object) -> int:
-    return sum(memory.nbytes for memory in operator._memories.values())  # type: ignore[attr-defined]
+    return sum(memory.nbytes for memory in operator._memories.values())  # type: ignore[attr-defined]  # no operator says
 
 
 def _settled() -> int:
