@@ -25,6 +25,9 @@ COMMON_PURPOSE, COMMON_WORK, COMMON_COPIES = 0.05, 0.3, 0.5
 # A prompt's opening or closing words mean little alone: they must carry traffic that no template explains.
 PHRASES = (HEAD, TAIL)
 PHRASE_EXCHANGES, PHRASE_WORKERS, PHRASE_WORK = 8, 5, 0.6
+# Two groups of which one has half of its accounts in common with the other are one, whatever their tokens have in
+# common: a campaign's prompt ends and its templates, say, which do not meet in pairs often enough.
+OVERLAP = 0.5
 EASE = 0.5  # tokens stay together with half of the accounts in common that brought them together
 TOKENS_PER_ACCOUNT = 64  # of an account's telling tokens, the newest are compared
 
@@ -147,6 +150,14 @@ class Families:
                     self._union(shared, other)
         tokens.append(token)
         self.dirty_rows[row] = None
+
+    def join(self, one: Family, two: Family) -> Family | None:
+        """Make one family of two whose accounts are much the same; None if they are known to do different jobs."""
+        a, b = self._shared.tokens.get(one.founder), self._shared.tokens.get(two.founder)
+        if a is None or b is None:
+            return None
+        self._union(a, b)
+        return self.families[a.family] if a.family == b.family else None
 
     def _other_job(self, one: SharedToken, two: SharedToken) -> bool:
         """Tell whether one token's family does another job than the other token, or its family, does."""
@@ -275,7 +286,24 @@ class Families:
             found: dict[int, list[int]] = {}
             for token in sorted(family.tokens, key=self._age):
                 found.setdefault(root(token), []).append(token)
-            parts += found.values()
+            parts += self._with_much_the_same(list(found.values()))
+
+    def _with_much_the_same(self, parts: list[list[int]]) -> list[list[int]]:
+        """Put parts together that have accounts in common: what `join` made one falls apart with less than it took."""
+        held = self._shared.tokens
+        out: list[list[int]] = []
+        accounts: list[set[int]] = []
+        for part in parts:
+            rows = {row for token in part for row in held[token].members}
+            for i, known in enumerate(accounts):
+                if len(rows & known) >= max(COMMON_MIN, EASE * OVERLAP * min(len(rows), len(known))):
+                    out[i] += part
+                    known |= rows
+                    break
+            else:
+                out.append(part)
+                accounts.append(rows)
+        return out
 
     def _age(self, token: int) -> tuple[int, int]:
         return self._shared.tokens[token].first, token

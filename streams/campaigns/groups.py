@@ -6,8 +6,9 @@ from streams.campaigns.cases import CLOSE_MARGIN, Case
 from streams.campaigns.cluster_models import ClusterModels
 from streams.campaigns.evidence import MEMBERS_MIN, total
 from streams.campaigns.evidence import weigh as weigh_group
-from streams.campaigns.families import Family, Member
+from streams.campaigns.families import OVERLAP, Family, Member
 from streams.campaigns.group import Group
+from streams.campaigns.jobs import UNCLEAR, main_job
 from streams.campaigns.naming import named
 from streams.campaigns.publish import close, end_in, join_account_cases, revise
 from streams.campaigns.shared import SharedToken
@@ -100,11 +101,48 @@ def weigh(state: CampaignsState, family: Family, now: int, at_once: bool = False
     state.count("evidence_bucket", next((str(b) for b in EVIDENCE_BUCKETS if evidence_total <= b), "+Inf"))
     if evidence_total >= WARM_SHARE * limit and family.founder not in state.models:
         state.models[family.founder] = ClusterModels()
+    named_enough = evidence_total >= limit and int(core.sum()) >= MEMBERS_MIN
+    if named_enough and (joined := _join(state, family, part)) is not None:
+        return merge(state, now) + weigh(state, joined, now)
     if case is None or case.status == "merged":
-        if evidence_total < limit or int(core.sum()) < MEMBERS_MIN:
+        if not named_enough:
             return []
-        return _open(state, family, part, items, limit, now)
+        if (case := _adopt(state, family, part)) is None:
+            return _open(state, family, part, items, limit, now)
     return _update(state, case, part, items, limit, now, at_once)
+
+
+def _join(state: CampaignsState, family: Family, group: Group) -> Family | None:
+    """Join a family that is a campaign with one that has an open case and much the same accounts, if there is one."""
+    rows, category, job = set(group.at.tolist()), category_of(group), main_job(group.tokens)
+    for founder, alert_id in state.case_of.items():
+        case, other = state.cases.cases.get(alert_id), state.families.families.get(founder)
+        if other is None or other is family or case is None or not case.live or case.category != category:
+            continue
+        if not _much_the_same(rows, case):
+            continue
+        if job in (UNCLEAR, theirs := main_job(_tokens(state, other))) or theirs == UNCLEAR:
+            return state.families.join(family, other)
+    return None
+
+
+def _adopt(state: CampaignsState, family: Family, group: Group) -> Case | None:
+    """Take over the oldest open case of a pool with much the same accounts: its prompts are now known, too."""
+    rows, category = set(group.at.tolist()), category_of(group)
+    for alert_id in state.pool_cases:
+        case = state.cases.cases[alert_id]
+        if case.live and case.category == category and _much_the_same(rows, case):
+            del state.pool_cases[alert_id]
+            state.case_of[family.founder] = alert_id
+            case.founder = family.founder
+            state.cases.dirty[alert_id] = None
+            return case
+    return None
+
+
+def _much_the_same(rows: set[int], case: Case) -> bool:
+    common = len(rows & case.members.keys())
+    return common >= max(MEMBERS_MIN, OVERLAP * min(len(rows), len(case.members)))
 
 
 def category_of(group: Group) -> Category:

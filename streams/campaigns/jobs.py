@@ -31,6 +31,15 @@ def job_of(shared: SharedToken) -> int:
     return PLAIN if known and max(shared.elicitation, shared.judging) <= NOT_ASKED else UNCLEAR
 
 
+def main_job(tokens: Iterable[SharedToken]) -> int:
+    """What most exchanges of these tokens ask for, of those where it is clear."""
+    sizes = [0, 0, 0, 0]
+    for shared in tokens:
+        if job := job_of(shared):
+            sizes[job] += shared.exchanges
+    return max(range(len(sizes)), key=sizes.__getitem__)
+
+
 def jobs(tokens: Iterable[SharedToken]) -> dict[int, list[SharedToken]]:
     """Two jobs that a family's tokens do, each with much of the exchanges; empty if there are not two.
 

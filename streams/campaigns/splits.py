@@ -1,5 +1,7 @@
 """Families that fall apart, because memberships expired or because they do two jobs: one part goes on, others begin."""
 
+from collections.abc import Mapping
+
 from streams.campaigns.cases import Case
 from streams.campaigns.evidence import MEMBERS_MIN, total
 from streams.campaigns.evidence import weigh as weigh_group
@@ -19,7 +21,7 @@ def divide(state: CampaignsState, now: int) -> list[Record]:
     Until then they are one case, which the evidence of both opens earlier.
     """
     found = state.families.families
-    done: list[tuple[SharedToken, int]] = []
+    done: dict[int, int] = {}
     for founder, alert_id in list(state.case_of.items()):
         family, case = found.get(founder), state.cases.cases.get(alert_id)
         if family is None or case is None or not case.live or len(family.tokens) < 2:
@@ -27,12 +29,8 @@ def divide(state: CampaignsState, now: int) -> list[Record]:
         parts = jobs(t for token in family.tokens if (t := state.shared.tokens.get(token)) is not None)
         if parts and all(_enough(state, part, now) for part in parts.values()):
             state.families.divide(family, list(parts.values()))
-            done += [(part[0], job) for job, part in parts.items()]
-    out = split(state, now)
-    for shared, job in done:
-        found[shared.family].job = job
-        state.families.dirty[shared.family] = None
-    return out
+            done |= {shared.token: job for job, part in parts.items() for shared in part}
+    return split(state, now, done)
 
 
 def _enough(state: CampaignsState, tokens: list[SharedToken], now: int) -> bool:
@@ -47,8 +45,10 @@ def _enough(state: CampaignsState, tokens: list[SharedToken], now: int) -> bool:
     return total(weigh_group(group.take(core), state.reference, None, now)) >= state.limit
 
 
-def split(state: CampaignsState, now: int) -> list[Record]:
+def split(state: CampaignsState, now: int, job_of: Mapping[int, int] | None = None) -> list[Record]:
     """Put the parts of broken families back as families of their own, and act on those that had an open case.
+
+    ``job_of`` says what job a token's part does, if that is why they are parts.
 
     The part with most of the accounts that the case named when it opened keeps the case, which loses the others'
     accounts; every other part opens a case of its own if its evidence reaches the threshold.
@@ -73,6 +73,8 @@ def split(state: CampaignsState, now: int) -> list[Record]:
             case.founder = founder
             state.cases.dirty[alert_id] = None
         new = [state.families.found(part, None) for part in parts if part is not kept]
+        for each in (going_on, *new):
+            each.job = (job_of or {}).get(each.founder, each.job)
         if new and case is not None and case.live:
             out += _act(state, [going_on, *new], now)
     state.families.broken.clear()

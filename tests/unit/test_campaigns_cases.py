@@ -1,9 +1,16 @@
 """Cases merge, split, close and open again, in event time, and their revisions always fold to their members."""
 
 import pytest
-from campaign_feed import Feed, members, run, told
+from campaign_feed import SETTINGS, START_MS, Feed, members, run, told
 
+from streams.campaigns.evidence import evidence
+from streams.campaigns.families import Member
+from streams.campaigns.group import Group
+from streams.campaigns.operator import CampaignsOperator
+from streams.campaigns.pools import _settle
+from streams.contracts.alert import decode_alert
 from streams.contracts.fold import fold_all
+from streams.operator import Batch
 
 RED, BLUE, BOTH = ([f"{name}-{i:02}" for i in range(n)] for name, n in (("red", 16), ("blue", 12), ("both", 3)))
 
@@ -42,6 +49,16 @@ def two_jobs() -> Feed:
         feed.use(minute, RED, "red template")
         if minute >= 30:
             feed.use(minute + 5, [*RED, *BOTH], "plain template", asks=False)
+    return feed
+
+
+def one_ending() -> Feed:
+    """One campaign whose prompts end alike, with few templates among them, each of them on fewer than half of it."""
+    feed = Feed()
+    for minute in range(0, 120, 10):
+        feed.use(minute, RED, "", tail="red ending")
+        if minute >= 60:
+            feed.use(minute + 5, RED[:7], "red template")
     return feed
 
 
@@ -115,6 +132,36 @@ def test_variants_of_one_campaign_stay_together():
     assert [tuple(sorted(RED))] == [case.members for case in fold_all(alerts).values()]
 
 
+def test_an_ending_and_a_template_of_the_same_accounts_are_one_case():
+    """What meets too seldom to be one family is one case all the same, if it has much the same accounts."""
+    alerts, operator = run(one_ending().packets())
+    ((alert_id, case),) = fold_all(alerts).items()
+
+    assert tuple(sorted(RED)) == case.members == members(operator, alert_id)
+    assert [2] == [len(family.tokens) for family in operator.families.families.values()]
+
+
+def test_a_pool_whose_prompts_become_known_keeps_its_case():
+    """A family with an open pool's accounts goes on in the pool's case and opens none of its own."""
+    feed, operator = Feed(), CampaignsOperator(SETTINGS)
+    feed.use(0, RED, "")
+    for minute in range(5, 60, 10):
+        feed.use(minute, RED, "red template")
+    packets = feed.packets()
+    operator.on_batch(Batch(0, range(2), [None] * 2, packets[:2]))
+    state = operator.state
+    rows = {row: Member(START_MS, START_MS, 1, 0, 0) for row in range(1, len(RED))}
+    pool = (1, Group(state.table, state.shared, rows, [], START_MS), [evidence("I12", 20.0, 1, 0, "sure")])
+    (opened,) = [decode_alert(record.value) for record in _settle(state, "distillation", [pool], START_MS)]
+    rest = operator.on_batch(Batch(0, range(2, len(packets)), [None] * (len(packets) - 2), packets[2:]))
+    told = [decode_alert(record.value) for record in rest]
+
+    assert {opened.alert_id} == {alert.alert_id for alert in told}
+    assert "I1" in {item.indicator for item in told[-1].evidence}
+    assert not state.pool_cases
+    assert [opened.alert_id] == list(state.case_of.values())
+
+
 def test_close_and_reopen():
     """A case ends after its time without exchanges, at the next mark, and its next exchange opens it again."""
     alerts, operator = run(quiet_and_back().packets())
@@ -128,7 +175,7 @@ def test_close_and_reopen():
     assert tuple(sorted(RED)) == fold_all(alerts)[case].members == members(operator, case)
 
 
-@pytest.mark.parametrize("story", [merged, parted, two_jobs, quiet_and_back])
+@pytest.mark.parametrize("story", [merged, parted, two_jobs, one_ending, quiet_and_back])
 def test_cuts_do_not_matter(story):
     """However the packets are cut into batches, the alerts are the same."""
     packets = story().packets()
@@ -136,7 +183,7 @@ def test_cuts_do_not_matter(story):
     assert told(run(packets)[0]) == told(run(packets, (7, 2, 31, 500))[0])
 
 
-@pytest.mark.parametrize("story", [merged, parted, two_jobs, quiet_and_back])
+@pytest.mark.parametrize("story", [merged, parted, two_jobs, one_ending, quiet_and_back])
 def test_restored_again_and_again(story):
     """An operator restored from its checkpoint every five packets gives the same alerts and holds the same members."""
     packets = story().packets()
