@@ -55,7 +55,7 @@ def traffic(disturbances: Disturbances = DISTURBED) -> list[Line]:
         _spec("fixed_prompt", accounts=14, per_day=90, start_h=0.2, hours=1.5),
         _spec("template_variants", accounts=12, per_day=70, start_h=0.8, variants=5),
         _spec("reseller", accounts=3, per_day=300, start_h=0.5, hours=3),
-        _spec("stolen_key", per_day=9000, start_h=4, hours=0.3),
+        _spec("stolen_key", per_day=18_000, start_h=4, hours=0.3),
         _spec("grading", accounts=10, per_day=60, start_h=2.5),
     )
     plan = Plan(seed=5, accounts=50, hours=7.2, activity=0.35, campaigns=campaigns, disturbances=disturbances)

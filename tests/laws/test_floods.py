@@ -232,6 +232,6 @@ def test_flood(name: str):
 
 
 def test_the_campaigns_are_worth_it():
-    """The calm run has cases of the campaigns that the traffic plays; its stolen key is used too slowly for one."""
-    assert "distillation" in {case.latest.category for case in calm().values()}
+    """The calm run has cases of the campaigns that the traffic plays, of groups and of a stolen key."""
+    assert {"distillation", "stolen_credential"} <= {case.latest.category for case in calm().values()}
     assert len([case for case in calm().values() if case.latest.kind == "cluster"]) >= 2
