@@ -11,6 +11,7 @@ households do; customers behind large networks or with the most popular programs
 """
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from streams.contracts.packets import CLIENT, NETWORK
 NETWORKS_A_VISIT, CLIENTS_A_VISIT = 0.6, 0.5  # never seen before, by visit after the first
 NETWORK_ACCOUNTS = 8  # of a network in which a customer is recognised; a carrier, campus or VPN has more
 POOL_MIN = 12
+USUAL = 0.25  # of the customers in common that half of a pool's accounts have
 # Of 20,000 benign accounts (tuning seed 31, twelve hours) none or one at a time is such an account.
 BENIGN_SHARE = 1 / 10_000
 OWNERS_MAX = 5.5
@@ -46,17 +48,38 @@ def pool(table: AccountTable, shared: SharedTokens, now: int) -> tuple[int, Grou
     rows = routed(table, now)
     if rows.size < POOL_MIN:
         return None
-    found: dict[int, None] = {}
-    customers: set[int] = set()
+    found: dict[int, list[int]] = {}
     for row in rows.tolist():
-        for token in shared.infrastructure_of.get(row, ()):
-            if _customer(table, shared, token, row):
-                found[row] = None
-                customers.add(token)
-    if len(found) < POOL_MIN:
+        customers = [t for t in shared.infrastructure_of.get(row, ()) if _customer(table, shared, t, row)]
+        if customers:
+            found[row] = customers
+    if len(found) < POOL_MIN or len(found := _without_passers_by(found)) < POOL_MIN:
         return None
-    founder = min(customers, key=lambda token: (shared.tokens[token].first, token))
-    return founder, group_of(table, shared, list(found), now), len(customers)
+    met = {token for customers in found.values() for token in customers}
+    founder = min(met, key=lambda token: (shared.tokens[token].first, token))
+    return founder, group_of(table, shared, list(found), now), len(met)
+
+
+def _without_passers_by(found: dict[int, list[int]]) -> dict[int, list[int]]:
+    """Accounts with their customers, without passers-by: once most of them hang together, whoever met one other only,
+    or met few of those in common where the others met many.
+    """
+    part = {row: row for row in found}
+
+    def root(row: int) -> int:
+        while part[row] != row:
+            part[row] = row = part[part[row]]
+        return row
+
+    first: dict[int, int] = {}
+    for row, customers in found.items():
+        for token in customers:
+            part[root(row)] = root(first.setdefault(token, row))
+    sizes = Counter(root(row) for row in found)
+    if 2 * max(sizes.values()) < len(found):
+        return found  # of a young pool most have met nobody or one other
+    usual = USUAL * sorted(map(len, found.values()))[len(found) // 2]
+    return {row: c for row, c in found.items() if sizes[root(row)] > 2 and len(c) >= usual}
 
 
 def _customer(table: AccountTable, shared: SharedTokens, token: int, row: int) -> bool:

@@ -74,7 +74,7 @@ def weigh_apart(group: Group, reference: Reference, now: int) -> list[Evidence]:
 
 def _copies(group: Group) -> list[Evidence]:
     """What others send too, or the account sent before: a public list, a monitor's probes."""
-    held, tokens = group.shared.content_of, group.shared.tokens
+    held, tokens = group.shared.near_of, group.shared.tokens
     shown = [
         sum(1 for token in held.get(row, ()) if token in tokens and tokens[token].kind == NEAR_HIGH)
         for row in group.at.tolist()
@@ -272,9 +272,8 @@ def one_network(group: Group) -> float:
 
 def _app(group: Group) -> float:
     """Largest share of the accounts that show one system prompt."""
-    shown = Counter(token for row in group.at.tolist() for token in group.shared.content_of.get(row, ()))
-    kinds = ((group.shared.tokens[token].kind, count) for token, count in shown.items() if token in group.shared.tokens)
-    return max((count for kind, count in kinds if kind == SYSTEM), default=0) / len(group)
+    shown = Counter(token for row in group.at.tolist() for token in group.shared.system_of.get(row, ()))
+    return max(shown.values(), default=0) / len(group)
 
 
 def _young(group: Group, now: int) -> float:

@@ -7,6 +7,7 @@ campaign's prompts. Popular phrases are not telling, so they link nobody.
 
 from msgspec import Struct
 
+from streams.campaigns.common import CommonAccounts
 from streams.campaigns.jobs import UNCLEAR, job_of
 from streams.campaigns.shared import SharedToken, SharedTokens
 from streams.campaigns.uses import SOLID_CONTENTS, Uses, most
@@ -24,12 +25,12 @@ COMMON_MIN = 2  # one account in common may be a bystander
 COMMON_PURPOSE, COMMON_WORK, COMMON_COPIES = 0.05, 0.3, 0.5
 # A prompt's opening or closing words mean little alone: they must carry traffic that no template explains.
 PHRASES = (HEAD, TAIL)
+COPIED = (*PHRASES, SYSTEM)
 PHRASE_EXCHANGES, PHRASE_WORKERS, PHRASE_WORK = 8, 5, 0.6
 # Two groups of which one has half of its accounts in common with the other are one, whatever their tokens have in
 # common: a campaign's prompt ends and its templates, say, which do not meet in pairs often enough.
 OVERLAP = 0.5
 EASE = 0.5  # tokens stay together with half of the accounts in common that brought them together
-TOKENS_PER_ACCOUNT = 64  # of an account's telling tokens, the newest are compared
 
 
 def _one_programs(shared: SharedToken) -> bool:
@@ -58,10 +59,8 @@ class Families:
     def __init__(self, shared: SharedTokens) -> None:
         self._shared = shared
         self.families: dict[int, Family] = {}
-        self.telling_of: dict[int, list[int]] = {}  # account row -> telling tokens, in order of joining
-        self._common: dict[tuple[int, int], int] = {}  # pair of telling tokens -> accounts in common
+        self.common = CommonAccounts()
         self.dirty: dict[int, None] = {}
-        self.dirty_rows: dict[int, None] = {}
         self.merged: list[tuple[int, int]] = []  # (survivor, absorbed) since the operator last looked
         self._uses: dict[int, dict[int, Uses]] = {}  # family -> by kind of token, made when asked for and kept up
         self._sizes: dict[int, list[int]] = {}  # what `size` has found, kept up until a family's tokens change
@@ -95,8 +94,8 @@ class Families:
             return False
         sizes = (t.regulars if t.kind in PHRASES else len(t.members) for t in (a, b))
         smaller, larger = sorted(sizes)
-        phrases = a.kind in PHRASES or b.kind in PHRASES
-        if phrases or min(len(a.contents), len(b.contents)) < SOLID_CONTENTS:
+        copied = a.kind in COPIED or b.kind in COPIED
+        if copied or min(len(a.contents), len(b.contents)) < SOLID_CONTENTS:
             return common >= ease * COMMON_COPIES * larger
         plain = [token for token in (a, b) if max(token.elicitation, token.judging) < PURPOSE_SHARE]
         if len(plain) == 1 and _one_programs(plain[0]):
@@ -137,19 +136,11 @@ class Families:
     def _join(self, shared: SharedToken, row: int) -> None:
         if shared.kind in PHRASES and ((member := shared.members.get(row)) is None or member[2] < 2):
             return  # met in passing
-        tokens = self.telling_of.setdefault(row, [])
-        if shared.token in tokens:
-            return
-        held, counts, token = self._shared.tokens, self._common, shared.token
-        for one in tokens[-TOKENS_PER_ACCOUNT:]:
-            pair = (one, token) if one < token else (token, one)
-            common = counts[pair] = counts.get(pair, 0) + 1
+        for one, common in self.common.add(row, shared.token):
             if common >= COMMON_MIN:
-                other = held.get(one)
-                if other is not None and other.family != shared.family and self._alike(*pair, common):
+                other = self._shared.tokens.get(one)
+                if other is not None and other.family != shared.family and self._alike(one, shared.token, common):
                     self._union(shared, other)
-        tokens.append(token)
-        self.dirty_rows[row] = None
 
     def join(self, one: Family, two: Family) -> Family | None:
         """Make one family of two whose accounts are much the same; None if they are known to do different jobs."""
@@ -205,7 +196,8 @@ class Families:
     @staticmethod
     def _members(kinds: dict[int, Uses]) -> dict[int, Member]:
         out: dict[int, Member] = {}
-        for each in kinds.values():
+        # where prompts have more in common, a system prompt alone makes nobody a member: it may be any app's
+        for each in [uses for kind, uses in kinds.items() if kind != SYSTEM] or kinds.values():
             if not out:
                 out.update(each.members)
                 continue
@@ -233,40 +225,34 @@ class Families:
         self.dirty[family.founder] = None
         self.broken.append((family, [sorted((t.token for t in part), key=self._age) for part in parts]))
 
-    def forget(self, changed: list[SharedToken]) -> None:
-        """Rebuild what rests on memberships that have expired.
+    def forget(self, changed: list[tuple[SharedToken, list[int]]]) -> None:
+        """Take back what rests on memberships that have expired: of each token that changed, those of these rows.
 
         Families that lost some are taken out and put into `broken` with the parts that still hang together (none, one
         or several, oldest token first); `found` puts each part back in as a family.
         """
-        self._sizes.clear()
-        self._uses.clear()
-        for each in self._shared.tokens.values():
-            each.together = None
-        broken = {shared.family for shared in changed if shared.family}
-        broken |= {
-            family.founder
-            for family in self.families.values()
-            if any(t not in self._shared.tokens for t in family.tokens)
-        }
+        held = self._shared.tokens
+        lost: dict[int, set[int]] = {}
+        for each, rows in changed:
+            for row in rows:
+                lost.setdefault(row, set()).add(each.token)
+        for row, tokens in lost.items():
+            self.common.take_back(row, tokens)
+        broken = {each.family for each, _ in changed if each.family}
+        broken |= {family.founder for family in self.families.values() if any(t not in held for t in family.tokens)}
         for founder in sorted(broken & self.families.keys()):
             family = self.families.pop(founder)
-            held = [shared for token in family.tokens if (shared := self._shared.tokens.get(token)) is not None]
-            for shared in held:
+            self._sizes.pop(founder, None)
+            self._uses.pop(founder, None)
+            left = [shared for token in family.tokens if (shared := held.get(token)) is not None]
+            for shared in left:
+                shared.together = None
                 if not shared.members:
                     shared.family = 0
                     self._shared.dirty[shared.token] = None
-            family.tokens = [shared.token for shared in held if shared.members]
+            family.tokens = [shared.token for shared in left if shared.members]
             self.dirty[founder] = None
             self.broken.append((family, []))
-        telling = sorted((t for t in self._shared.tokens.values() if t.family), key=lambda t: (t.first, t.token))
-        rows: dict[int, list[int]] = {}
-        for shared in telling:
-            for row, member in shared.members.items():
-                if shared.kind not in PHRASES or member[2] >= 2:
-                    rows.setdefault(row, []).append(shared.token)
-        self.dirty_rows.update(dict.fromkeys([*self.telling_of, *rows]))
-        self.restore_rows(rows)
         self._find_parts()
 
     def _find_parts(self) -> None:
@@ -279,9 +265,10 @@ class Families:
                 parent[token] = token = parent[parent[token]]
             return token
 
-        for (one, two), common in self._common.items():
-            if one in place and place[one] == place.get(two) and self._alike(one, two, common, EASE):
-                parent[root(one)] = root(two)
+        for one in place:
+            for two, common in self.common.of(one):
+                if place[one] == place.get(two) and self._alike(one, two, common, EASE):
+                    parent[root(one)] = root(two)
         for family, parts in self.broken:
             found: dict[int, list[int]] = {}
             for token in sorted(family.tokens, key=self._age):
@@ -328,16 +315,6 @@ class Families:
         self._sizes.pop(made.founder, None)
         self.dirty[made.founder] = None
         return made
-
-    def restore_rows(self, telling_of: dict[int, list[int]]) -> None:
-        """Take over the telling tokens of each account and count accounts in common from them."""
-        self.telling_of = telling_of
-        counts = self._common = {}
-        for tokens in telling_of.values():
-            for i, token in enumerate(tokens):
-                for one in tokens[max(0, i - TOKENS_PER_ACCOUNT) : i]:
-                    pair = (one, token) if one < token else (token, one)
-                    counts[pair] = counts.get(pair, 0) + 1
 
 
 def _gather(kinds: dict[int, Uses], shared: SharedToken) -> Uses:

@@ -23,6 +23,9 @@ WARM_SHARE = 0.4  # of the threshold: from here on a group has River models
 # never come near the threshold, and were weighed at every exchange while they had fewer than ten.
 COLD_GROWTH, COLD_EXCHANGES = 1.25, 3  # in exchanges, whichever is more; in accounts as the others
 COLD_AGAIN_MS = 600_000
+FAMILY_CATEGORIES = ("distillation", "technique_search", "anomaly")  # one may turn into another
+REFUSED_MIN = 20  # exchanges
+REFUSED_SHARE = 0.15  # of all that accounts sent; of benign ones and of other campaigns hardly one in a hundred is
 EVIDENCE_BUCKETS = (-5, 0, 2, 4, 6, 8, 10, 12, 15, 20)
 
 
@@ -114,12 +117,10 @@ def weigh(state: CampaignsState, family: Family, now: int, at_once: bool = False
 
 def _join(state: CampaignsState, family: Family, group: Group) -> Family | None:
     """Join a family that is a campaign with one that has an open case and much the same accounts, if there is one."""
-    rows, category, job = set(group.at.tolist()), category_of(group), main_job(group.tokens)
+    rows, job = set(group.at.tolist()), main_job(group.tokens)
     for founder, alert_id in state.case_of.items():
         case, other = state.cases.cases.get(alert_id), state.families.families.get(founder)
-        if other is None or other is family or case is None or not case.live or case.category != category:
-            continue
-        if not _much_the_same(rows, case):
+        if other is None or other is family or case is None or not case.live or not _much_the_same(rows, case):
             continue
         if job in (UNCLEAR, theirs := main_job(_tokens(state, other))) or theirs == UNCLEAR:
             return state.families.join(family, other)
@@ -128,10 +129,10 @@ def _join(state: CampaignsState, family: Family, group: Group) -> Family | None:
 
 def _adopt(state: CampaignsState, family: Family, group: Group) -> Case | None:
     """Take over the oldest open case of a pool with much the same accounts: its prompts are now known, too."""
-    rows, category = set(group.at.tolist()), category_of(group)
+    rows = set(group.at.tolist())
     for alert_id in state.pool_cases:
         case = state.cases.cases[alert_id]
-        if case.live and case.category == category and _much_the_same(rows, case):
+        if case.live and case.category in FAMILY_CATEGORIES and _much_the_same(rows, case):
             del state.pool_cases[alert_id]
             state.case_of[family.founder] = alert_id
             case.founder = family.founder
@@ -149,8 +150,11 @@ def category_of(group: Group) -> Category:
     """What a group does."""
     exchanges = sum(token.exchanges for token in group.tokens)
     refused = sum(token.refused for token in group.tokens)
-    if exchanges >= 20 and refused >= 0.5 * exchanges:
+    if exchanges >= REFUSED_MIN and refused >= 0.5 * exchanges:
         return "technique_search"
+    refused, exchanges = (int(group.rows[name].sum()) for name in ("refused", "exchanges"))
+    if refused >= REFUSED_MIN and refused >= REFUSED_SHARE * exchanges:
+        return "technique_search"  # what got past the guards is in use now, but it was searched for
     asked = sum(token.elicit + token.grading for token in group.tokens)
     known = sum(max(token.elicit_known, token.grading_known) for token in group.tokens)
     work = int(np.count_nonzero(group.fresh >= 3))

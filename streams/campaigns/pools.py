@@ -4,6 +4,7 @@ from streams.campaigns import cohorts, customers, proxies, relays, searches
 from streams.campaigns.cases import CLOSE_MARGIN, Case
 from streams.campaigns.evidence import total, weigh
 from streams.campaigns.group import Group
+from streams.campaigns.groups import FAMILY_CATEGORIES
 from streams.campaigns.publish import close, end_in, join_account_cases, revise
 from streams.campaigns.state import CampaignsState
 from streams.contracts.alert import Category, Evidence
@@ -39,25 +40,32 @@ def _take_in(state: CampaignsState, found: list[Found], other: Found, now: int) 
 
 def look_for_searches(state: CampaignsState, now: int) -> list[Record]:
     """Weigh pools that may search for a way past the guards."""
+    covered = _covered(state)
     found = [
         (founder, group, searches.weigh(group, state.reference, now))
         for founder, group in searches.pools(state.table, state.shared, now)
+        if 2 * len(covered.intersection(group.at.tolist())) < len(group)
     ]
     return _settle(state, "technique_search", found, now)
+
+
+def _covered(state: CampaignsState) -> set[int]:
+    """Accounts that open cases of families name."""
+    return {
+        row
+        for case in state.cases.live()
+        if case.category in FAMILY_CATEGORIES and case.alert_id not in state.pool_cases
+        for row in case.members
+    }
 
 
 def look_behind_proxies(state: CampaignsState, now: int) -> list[Record]:
     """Weigh pools that may be one campaign; those that a family's case has come to cover end in it."""
     out: list[Record] = []
     for case in [state.cases.cases[alert_id] for alert_id in state.pool_cases]:
-        if case.live and case.category == "distillation":
+        if case.live and case.category in FAMILY_CATEGORIES:
             out += _into_family(state, case, now)
-    covered = {
-        row
-        for case in state.cases.live()
-        if case.category == "distillation" and case.alert_id not in state.pool_cases
-        for row in case.members
-    }
+    covered = _covered(state)
     found = [
         (founder, group, weigh(group, state.reference, None, now))
         for founder, group in proxies.pools(state.table, state.shared, state.families, covered, now)
@@ -87,7 +95,7 @@ def _kept(state: CampaignsState, group: Group, category: Category, now: int) -> 
 def _into_family(state: CampaignsState, pool: Case, now: int) -> list[Record]:
     """End a pool's case in that of the campaign which names most of its accounts."""
     for case in state.cases.live():
-        if case.kind != "cluster" or case.category != pool.category or case.alert_id not in state.case_of.values():
+        if case.kind != "cluster" or case.alert_id not in state.case_of.values():
             continue
         if 2 * len(case.members.keys() & pool.members.keys()) >= len(pool.members):
             return end_in(state, pool, case, now)

@@ -23,7 +23,7 @@ def pools(
     ``covered`` are accounts that a case already names.
     """
     suspects: dict[int, list[int]] = {}
-    for row, tokens in families.telling_of.items():
+    for row, tokens in families.common.telling_of.items():
         asked = [t for t in tokens if (found := shared.tokens.get(t)) is not None and found.kind != SYSTEM]
         if asked and row not in covered:
             suspects[row] = asked

@@ -88,7 +88,7 @@ class SharedToken:
 
     __slots__ = (
         "contents", "degree", "elicit", "elicit_known", "exchanges", "family", "first", "grading", "grading_known",
-        "kind", "last", "members", "refused", "regulars", "seen", "together", "token", "work", "workers",
+        "kind", "last", "members", "oldest", "refused", "regulars", "seen", "together", "token", "work", "workers",
     )  # fmt: skip
 
     def __init__(self, token: int, kind: int, first: int) -> None:
@@ -105,6 +105,7 @@ class SharedToken:
         self.seen: dict[int, int] = _NO_TIMES if counted else {}  # of kinds that are not counted: last time
         self.family = 0  # token of the family's founder, 0: none
         self.together: Uses | None = None  # sums of its family, to be kept up
+        self.oldest = 0  # no membership was last seen before this, as far as is known
 
     @property
     def elicitation(self) -> float:
@@ -154,8 +155,11 @@ class SharedTokens:
         self.tokens: dict[int, SharedToken] = {}
         self._index = HashIndex()
         self._counted: list[SharedToken] = []  # those that signals may show; the first are in the index, in its order
-        self.content_of: dict[int, list[int]] = {}  # account row -> its content tokens
+        # account row -> its tokens
         self.infrastructure_of: dict[int, list[int]] = {}
+        self.system_of: dict[int, list[int]] = {}
+        self.content_of: dict[int, list[int]] = {}  # templates and how prompts begin and end
+        self.near_of: dict[int, list[int]] = {}  # near prompts: of a busy account thousands
         self.dirty: dict[int, None] = {}
 
     def link(self, item: tuple[int, ...], row: int) -> SharedToken:
@@ -190,8 +194,18 @@ class SharedTokens:
             shared.last = last
         return shared
 
+    @property
+    def held_by(self) -> tuple[dict[int, list[int]], ...]:
+        """By account row, its tokens of all kinds."""
+        return self.infrastructure_of, self.system_of, self.content_of, self.near_of
+
+    def _place(self, kind: int) -> dict[int, list[int]]:
+        if kind == SYSTEM:
+            return self.system_of
+        return self.infrastructure_of if kind < TEMPLATE else self.content_of if kind < NEAR_LOW else self.near_of
+
     def _hold(self, shared: SharedToken, row: int) -> None:
-        place = self.content_of if shared.kind >= TEMPLATE else self.infrastructure_of
+        place = self._place(shared.kind)
         if (held := place.get(row)) is None:
             place[row] = [shared.token]
         else:
@@ -248,16 +262,23 @@ class SharedTokens:
         self.dirty.update(dict.fromkeys(touched))
         return touched
 
-    def expire(self, before_infrastructure: int, before_content: int, before_near: int) -> list[SharedToken]:
-        """Drop memberships and tokens unseen since the given times (ms); returns the content tokens that changed."""
+    def expire(
+        self, before_infrastructure: int, before_content: int, before_near: int
+    ) -> list[tuple[SharedToken, list[int]]]:
+        """Drop memberships and tokens unseen since the given times (ms).
+
+        Returns the tokens of families that lost members, with their rows.
+        """
         changed = []
         held = len(self.tokens)
         for shared in list(self.tokens.values()):
             near = shared.kind >= NEAR_LOW
             before = before_near if near else before_content if shared.kind >= TEMPLATE else before_infrastructure
+            if shared.oldest >= before:
+                continue
             gone = [row for row, member in shared.members.items() if member[1] < before]
             gone += [row for row, last in shared.seen.items() if last < before]
-            place = self.content_of if shared.kind >= TEMPLATE else self.infrastructure_of
+            place = self._place(shared.kind)
             for row in gone:
                 if shared.kind in COUNTED:
                     _, _, uses, fresh = shared.members.pop(row)
@@ -270,10 +291,12 @@ class SharedTokens:
                 place[row].remove(shared.token)
                 if not place[row]:
                     del place[row]
+            lasts = shared.seen.values() or [member[1] for member in shared.members.values()]
+            shared.oldest = min(shared.last, min(lasts, default=shared.last))
             if gone:
                 self.dirty[shared.token] = None
                 if shared.family:
-                    changed.append(shared)
+                    changed.append((shared, gone))
             if shared.last < before:
                 del self.tokens[shared.token]
                 self.dirty[shared.token] = None

@@ -87,8 +87,8 @@ class Snapshot:
             models = state.models.get(founder)
             held = family and FamilyState(family, models.dump() if models else None, state.evidence_of.get(founder))
             out.append((_number(b"f", founder), pack(held) if held else None))
-        for row in state.families.dirty_rows:
-            telling = state.families.telling_of.get(row)
+        for row in state.families.common.dirty:
+            telling = state.families.common.telling_of.get(row)
             out.append((_number(b"j", row), pack(telling) if telling else None))
         for row in state.dirty_watches:
             watch = state.watches.get(row)
@@ -96,7 +96,7 @@ class Snapshot:
         out += self._cases()
         shared_by_all = Shared(state.reference.dump(), state.groups_seen, state.case_of, list(state.pool_cases))
         out.append((b"x", pack(shared_by_all)))
-        for dirty in (state.shared.dirty, state.families.dirty, state.families.dirty_rows, state.dirty_watches):
+        for dirty in (state.shared.dirty, state.families.dirty, state.families.common.dirty, state.dirty_watches):
             dirty.clear()
         marker = Marker(position.offset, position, op.marked, op.active, LAYOUT, self._maker)
         return Checkpoint(out, pack(marker), position.offset)
@@ -176,7 +176,7 @@ class Snapshot:
                 raise StateError(f"the campaigns state holds a watch of row {row}, which it has not")
             state.watch_levels.set(row, total(watch.weigh()))
         state.shared.restore(tokens)
-        state.families.restore_rows(telling)
+        state.families.common.restore(telling)
         for case in sorted(cases, key=lambda case: case.number):
             pieces = [bases[key] for key in sorted(bases) if key[:-1] == case.alert_id.encode()]
             state.cases.load_base(case.alert_id, b"".join(pieces))

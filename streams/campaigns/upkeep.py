@@ -1,7 +1,7 @@
 """What is done by the clock of event time: expire, rebuild, close what has gone quiet, learn what stayed clean."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -123,11 +123,10 @@ def _evict(state: CampaignsState, now: int) -> None:
 
 def _unnamed(state: CampaignsState, rows: list[int]) -> Iterator[int]:
     """Yield those of the rows that nothing else refers to."""
-    shared, telling, needed = state.shared, state.families.telling_of, state.cases.needed()
+    shared, telling, needed = state.shared, state.families.common.telling_of, state.cases.needed()
     for row in rows:
         if (
-            row not in shared.content_of
-            and row not in shared.infrastructure_of
+            all(row not in held for held in shared.held_by)
             and row not in telling
             and row not in state.watches
             and row not in needed
@@ -175,7 +174,7 @@ def _clusters(state: CampaignsState, row: int) -> list[int]:
         found.append(org)
     elif (mail := int(account["mail"])) and state.table.mail_accounts[mail] <= PUBLIC_MAIL_ACCOUNTS:
         found.append(mail)
-    for key in (*shared.content_of.get(row, ()), *shared.infrastructure_of.get(row, ())):
+    for key in chain(*(held.get(row, ()) for held in shared.held_by)):
         if (token := shared.tokens.get(key)) is not None:
             if token.family:
                 found.append(token.family)

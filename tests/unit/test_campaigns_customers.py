@@ -77,6 +77,45 @@ def test_a_large_network():
     assert 0.0 == Pool(degree=customers.NETWORK_ACCOUNTS + 1).nats()
 
 
+def crowd(pool: Pool, customers_of: dict[int, int]) -> None:
+    """Let each of these rows have so many customers in common with its neighbour, and no others any more."""
+    pool.shared.infrastructure_of.clear()
+    pool.shared.tokens.clear()
+    for row, n in customers_of.items():
+        for number in range(n):
+            for kind in (NETWORK, CLIENT):
+                name = 1_000 * (row // 2) + 2 * number + (kind == CLIENT) + 1
+                token = pool.shared.tokens.get(name) or pool.shared._add(SharedToken(name, kind, NOW - HOUR_MS + name))
+                token.degree = 2
+                token.seen[row] = NOW
+                pool.shared._hold(token, row)
+
+
+def test_passers_by_are_left_out():
+    """Who met nobody but each other, or one customer where others met many, is none of a pool that hangs together."""
+    pool = Pool()
+    whole, couple, passer = range(30), (36, 37), 38
+    everybody = SharedToken(7_000_001, NETWORK, NOW), SharedToken(7_000_002, CLIENT, NOW)
+    crowd(pool, {**dict.fromkeys(whole, 20), **dict.fromkeys(couple, 20), passer: 0})
+    for token in everybody:
+        pool.shared._add(token).degree = 2
+        for row in (*whole, passer):
+            token.seen[row] = NOW
+            pool.shared._hold(token, row)
+    _, group, _ = customers.pool(pool.table, pool.shared, NOW)
+
+    assert list(whole) == group.at.tolist()
+
+
+def test_a_young_pool_is_kept_whole():
+    """While most have met one other only, as the first customers of hundreds of accounts do, nobody is left out."""
+    pool = Pool()
+    crowd(pool, dict.fromkeys(range(N), 1))
+    _, group, _ = customers.pool(pool.table, pool.shared, NOW)
+
+    assert list(range(N)) == group.at.tolist()
+
+
 def test_chance_grows_with_the_accounts_held():
     """The same pool weighs less among so many accounts that as many are met there by chance."""
     pool = Pool()

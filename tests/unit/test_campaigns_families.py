@@ -4,14 +4,14 @@ import pytest
 
 from streams.campaigns.families import Families
 from streams.campaigns.shared import SharedToken, SharedTokens
-from streams.contracts.packets import TEMPLATE
+from streams.contracts.packets import SYSTEM, TAIL, TEMPLATE
 
 COPIED, VARIANT = 1, 2
 
 
-def token(shared: SharedTokens, number: int, rows: range, elicit: int, most: int = 4) -> None:
-    """A template that these accounts wrap ever new content in, the first of them so often."""
-    made = shared._add(SharedToken(number, TEMPLATE, number))
+def token(shared: SharedTokens, number: int, rows: range, elicit: int, most: int = 4, kind: int = TEMPLATE) -> None:
+    """A template, say, that these accounts wrap ever new content in, the first of them so often."""
+    made = shared._add(SharedToken(number, kind, number))
     made.members = {row: [0, 0, 4, 4] for row in rows}
     made.members[0] = [0, 0, most, most]
     made.contents = set(range(50))
@@ -35,3 +35,29 @@ def test_what_cover_traffic_copies_stays_out_of_a_family(elicit, most, variants,
         found.look(each)
 
     assert families == len(found.families)
+
+
+def test_a_system_prompt_joins_no_campaigns():
+    """Two campaigns whose accounts all show one app's system prompt are two, and what the app's users do is a third."""
+    shared = SharedTokens(1_000)
+    found = Families(shared)
+    token(shared, 1, range(10), 100)
+    token(shared, 2, range(10, 20), 100)
+    token(shared, 3, range(60), 100, kind=SYSTEM)
+    for each in list(shared.tokens.values()):
+        found.look(each)
+
+    assert 3 == len(found.families)
+
+
+def test_a_system_prompt_alone_makes_nobody_a_member():
+    """Where prompts have more in common, templates or how they end, only who shows that is a member."""
+    shared = SharedTokens(1_000)
+    found = Families(shared)
+    token(shared, 1, range(10), 100)
+    token(shared, 2, range(5, 25), 100, kind=TAIL)
+    token(shared, 3, range(60), 100, kind=SYSTEM)
+    held = list(shared.tokens.values())
+
+    assert set(range(25)) == set(found.members_of(held))
+    assert set(range(60)) == set(found.members_of(held[2:]))

@@ -8,7 +8,7 @@ from streams.campaigns.shared import SharedTokens
 from streams.contracts.packets import HEAD, NETWORK, SIGNAL, SYSTEM, TEMPLATE
 
 TICK_MS = 1_000
-ACCOUNTS, TICKS = 12, 120
+ACCOUNTS, TICKS, EXPIRE_TICKS = 12, 120, 15
 TOKENS = {1: TEMPLATE, 2: TEMPLATE, 3: TEMPLATE, 4: SYSTEM, 5: HEAD, 6: NETWORK}
 COLUMNS = {TEMPLATE: "template", SYSTEM: "system", HEAD: "head"}
 ASKING = 4 << 2  # an elicitation in the highest quarter
@@ -47,30 +47,49 @@ class Traffic:
             if shared.kind != NETWORK:
                 self.families.look(shared)
 
+    def expire(self, before: int) -> int:
+        """Forget what was not seen since; families that fall apart go on in parts. Returns how many lost members."""
+        changed = self.shared.expire(before, before, before)
+        self.families.forget(changed)
+        lost = len(self.families.broken)
+        for family, parts in self.families.broken:
+            for i, part in enumerate(parts):
+                self.families.found(part, None if i else family)
+        self.families.broken.clear()
+        return lost
+
     def told(self) -> list[object]:
-        """What is kept up of every family."""
+        """What is kept up of every family, and of every pair of tokens."""
         found = self.families
-        return [(family.founder, found.size(family), found.members(family)) for family in found.families.values()]
+        return [
+            found.common._counts,
+            *((family.founder, found.size(family), found.members(family)) for family in found.families.values()),
+        ]
 
 
 def anew(traffic: Traffic) -> list[object]:
     """The same of state that was just restored."""
     traffic.families._uses.clear()
     traffic.families._sizes.clear()
+    traffic.families.common.restore(traffic.families.common.telling_of)
     return traffic.told()
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_kept_up_is_as_found_anew(seed):
-    """After each tick members and sizes of families that are kept up are those that a restored stage would find."""
+    """After each tick and expiry, members and sizes that are kept up are those that a restored stage would find."""
     kept, fresh = Traffic(seed), Traffic(seed)
-    merged = grown = 0
+    merged = grown = lost = 0
     for tick in range(1, TICKS):
         kept.tick(tick * TICK_MS)
         fresh.tick(tick * TICK_MS)
+        if tick % EXPIRE_TICKS == 0:
+            lost += kept.expire((tick - EXPIRE_TICKS) * TICK_MS)
+            fresh.expire((tick - EXPIRE_TICKS) * TICK_MS)
         assert anew(fresh) == kept.told()
         merged += len(kept.families.merged)
         kept.families.merged.clear()
         grown = max(grown, *(len(family.tokens) for family in kept.families.families.values()), 0)
     assert merged
+    assert lost
     assert grown > 2
