@@ -25,7 +25,7 @@ COLD_GROWTH, COLD_EXCHANGES = 1.25, 3  # in exchanges, whichever is more; in acc
 COLD_AGAIN_MS = 600_000
 FAMILY_CATEGORIES = ("distillation", "technique_search", "anomaly")  # one may turn into another
 REFUSED_MIN = 20  # exchanges
-REFUSED_SHARE = 0.15  # of all that accounts sent; of benign ones and of other campaigns hardly one in a hundred is
+REFUSED_SHARE = 0.4  # of what accounts sent besides; of benign ones and of other campaigns hardly one in a hundred is
 EVIDENCE_BUCKETS = (-5, 0, 2, 4, 6, 8, 10, 12, 15, 20)
 
 
@@ -152,13 +152,23 @@ def category_of(group: Group) -> Category:
     refused = sum(token.refused for token in group.tokens)
     if exchanges >= REFUSED_MIN and refused >= 0.5 * exchanges:
         return "technique_search"
-    refused, exchanges = (int(group.rows[name].sum()) for name in ("refused", "exchanges"))
+    # what got past the guards is in use now, but these accounts tried much else before; who is banned tries the same
+    own = max(({kind: _sum(group, kind) for kind in {token.kind for token in group.tokens}}).values(), default=(0, 0))
+    exchanges, refused = (
+        int(group.rows[n].sum()) - used for n, used in zip(("exchanges", "refused"), own, strict=True)
+    )
     if refused >= REFUSED_MIN and refused >= REFUSED_SHARE * exchanges:
-        return "technique_search"  # what got past the guards is in use now, but it was searched for
+        return "technique_search"
     asked = sum(token.elicit + token.grading for token in group.tokens)
     known = sum(max(token.elicit_known, token.grading_known) for token in group.tokens)
     work = int(np.count_nonzero(group.fresh >= 3))
     return "distillation" if asked >= 0.3 * known or work >= 2 else "anomaly"
+
+
+def _sum(group: Group, kind: int) -> tuple[int, int]:
+    """Exchanges of a group's tokens of a kind, and the refused ones among them."""
+    tokens = [token for token in group.tokens if token.kind == kind]
+    return sum(token.exchanges for token in tokens), sum(token.refused for token in tokens)
 
 
 def _open(

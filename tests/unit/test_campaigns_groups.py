@@ -1,10 +1,20 @@
-"""When a group is weighed: soon while it is near a case, and only after it has grown while it is far from one."""
+"""When a group is weighed: soon while it is near a case, and only after it has grown while it is far from one.
 
+And what it is taken for.
+"""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 from campaign_feed import SETTINGS, Feed
 
-from streams.campaigns.groups import WARM_SHARE
+from streams.campaigns.groups import WARM_SHARE, category_of
 from streams.campaigns.operator import CampaignsOperator
+from streams.campaigns.shared import SharedToken
+from streams.campaigns.table import ROW
+from streams.contracts.packets import TEMPLATE
 from streams.operator import Batch
 
 ACCOUNTS = [f"account-{i:02}" for i in range(20)]
@@ -76,3 +86,26 @@ def test_small_steps_add_up():
     group.put(0.0)
 
     assert [0, 0, 0, 0, 1] == [group.weighings(1.1, ACCOUNTS[i : i + 2]) for i in range(0, 10, 2)]
+
+
+@pytest.mark.parametrize(
+    ("shown", "shown_refused", "sent", "refused", "category"),
+    [
+        (100, 60, 100, 60, "technique_search"),
+        (60, 2, 300, 150, "technique_search"),
+        (60, 25, 300, 80, "distillation"),
+        (60, 0, 300, 2, "distillation"),
+        (10, 0, 30, 15, "distillation"),
+    ],
+    ids=["refused", "found after a search", "banned", "answered", "too few to tell"],
+)
+def test_category(shown: int, shown_refused: int, sent: int, refused: int, category: str):
+    """A search is told by its refusals, also by those before what it found came into use; a ban makes no search."""
+    token = SharedToken(1, TEMPLATE, 0)
+    token.exchanges, token.refused = shown, shown_refused
+    token.elicit = token.elicit_known = shown
+    rows = np.zeros(5, ROW)
+    rows["exchanges"], rows["refused"] = sent // 5, refused // 5
+    group: Any = SimpleNamespace(tokens=[token], rows=rows, fresh=np.full(5, 4))
+
+    assert category == category_of(group)
