@@ -37,7 +37,10 @@ TECHNIQUES: dict[str, tuple[str, ...]] = {
 REVISION_FIRST_MS = 10_000  # updates of a case are at least so far apart, doubling ...
 REVISION_MAX_MS = 600_000  # ... up to this
 GROUPS_FLOOR = 2_000  # candidate groups a day assumed at least, until more are counted
-CLOSE_MARGIN = 2.0  # nats below the threshold at which an open case is withdrawn: no flapping around it
+# An open case is withdrawn so many nats below the threshold, and so long after its last revision: a case that ends and
+# comes back within minutes, as members come and go, is no news to anybody.
+CLOSE_MARGIN = 2.0
+WITHDRAW_MS = 600_000
 
 
 class Case(Struct):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from streams.campaigns.cases import CLOSE_MARGIN, Case
+from streams.campaigns.cases import CLOSE_MARGIN, WITHDRAW_MS, Case
 from streams.campaigns.cluster_models import ClusterModels
 from streams.campaigns.evidence import MEMBERS_MIN, total
 from streams.campaigns.evidence import weigh as weigh_group
@@ -190,7 +190,7 @@ def _update(
         fresh = int(group.last.max()) > case.revised_at
         return revise(state, case, "updated", group, items, limit, now) if fresh and total(items) >= limit else []
     if total(items) < limit - CLOSE_MARGIN:
-        return close(state, case, now, items)
+        return close(state, case, now, items) if at_once or now - case.revised_at >= WITHDRAW_MS else []
     category = category_of(group)
     changed = category != case.category or set(rows) != set(case.members)
     if not changed or not (at_once or state.cases.due(case, now)):

@@ -1,7 +1,7 @@
 """Deciding about pools: resellers, searches for techniques, hydras behind proxies, and cohorts."""
 
 from streams.campaigns import cohorts, customers, proxies, relays, searches
-from streams.campaigns.cases import CLOSE_MARGIN, Case
+from streams.campaigns.cases import CLOSE_MARGIN, WITHDRAW_MS, Case
 from streams.campaigns.evidence import total, weigh
 from streams.campaigns.group import Group
 from streams.campaigns.groups import FAMILY_CATEGORIES
@@ -148,7 +148,8 @@ def _go_on(
     limit = state.limit
     if total(items) < limit - CLOSE_MARGIN:
         for each in live:
-            out += close(state, each, now, items)
+            if now - each.revised_at >= WITHDRAW_MS:
+                out += close(state, each, now, items)
         return out
     rows = set(group.at.tolist())
     if len(live) > 1:

@@ -12,7 +12,6 @@ from streams.campaigns.upkeep import close_quiet
 from streams.contracts.alert import AlertEvent, decode_alert
 from streams.contracts.fold import fold_all
 
-STRONG = [evidence("I20", 20.0, 1, 0, "sure")]
 LEFT, RIGHT = range(8), range(8, 13)
 
 
@@ -29,16 +28,22 @@ class Town:
         self.state.table.rows["first"][at] = START_MS - HOUR_MS
         self.state.table.rows["exchanges"][at] = 10
 
-    def look(self, *pools: range, busy: bool = True) -> list[AlertEvent]:
-        """Ten minutes later these are the pools; returns what is published."""
-        self.now += 600_000
+    def look(self, *pools: range, busy: bool = True, minutes: int = 10, nats: float = 20.0) -> list[AlertEvent]:
+        """So many minutes later these are the pools, with so much evidence; returns what is published."""
+        self.now += minutes * 60_000
         table = self.state.table
         if busy:
             table.rows["last"][:20] = self.now
         found = []
         for pool in pools:
             used = {row: Member(START_MS, int(table.rows["last"][row]), 5, 0, 0) for row in pool}
-            found.append((min(pool) + 1, Group(table, self.state.shared, used, [], self.now), STRONG))
+            found.append(
+                (
+                    min(pool) + 1,
+                    Group(table, self.state.shared, used, [], self.now),
+                    [evidence("I20", nats, 1, 0, "sure")],
+                )
+            )
         records = _settle(self.state, "reseller", found, self.now) + close_quiet(self.state, self.now)
         self.alerts += (told := [decode_alert(record.value) for record in records])
         return told
@@ -89,4 +94,16 @@ def test_a_pool_that_comes_back():
     (back,) = town.look(LEFT)
 
     assert (told[0].alert_id, "updated", told[0].revision + 1) == (back.alert_id, back.status, back.revision)
+    assert [tuple(LEFT)] == town.members()
+
+
+def test_evidence_that_comes_and_goes():
+    """A case without evidence is withdrawn ten minutes after its last revision, not in the minute it lapses."""
+    town = Town()
+    town.look(LEFT)
+
+    assert [] == town.look(LEFT, minutes=4, nats=5.0)
+    assert [] == town.look(LEFT, minutes=4)
+    assert [] == town.look(LEFT, minutes=1, nats=5.0)
+    assert ["closed"] == [alert.status for alert in town.look(LEFT, minutes=1, nats=5.0)]
     assert [tuple(LEFT)] == town.members()
