@@ -173,6 +173,8 @@ class SharedTokens:
         self.dirty[token] = None
         if not member_item:
             return shared
+        if last < shared.oldest:  # a founder's membership is as old as what it showed
+            shared.oldest = last
         if shared.kind not in COUNTED:
             before = shared.seen.get(row)
             if before is None:

@@ -93,3 +93,17 @@ def test_kept_up_is_as_found_anew(seed):
     assert merged
     assert lost
     assert grown > 2
+
+
+@pytest.mark.parametrize("kind", [TEMPLATE, NETWORK])
+def test_a_membership_that_is_older_than_it_was_told_of(kind):
+    """It expires by when the account showed the token, although the token was looked through since."""
+    shared = SharedTokens(TICK_MS)
+    for row, last in ((1, 100), (2, 100)):
+        shared.link((0, 100, 7, row, last, last, 2, kind, 1), row)
+    shared.expire(50, 50, 50)
+    shared.link((0, 110, 7, 3, 60, 60, 3, kind, 1), 3)
+    shared.expire(80, 80, 80)
+
+    token = shared.tokens[7]
+    assert {1, 2} == {*token.members, *token.seen}
