@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,8 +24,14 @@ from streams.state import NO_MARKER, distrust, pack, seal, unpack, unseal
 
 PLANS = 1_000  # names of plans that are remembered without a look at who still has them
 
-# row, ids of its last events, plan, and from its 8th event on models with the events that wait for them
-AccountState = tuple[bytes, bytes, str, tuple[list[Any], bytes] | None]
+
+class AccountState(NamedTuple):
+    """An account's record: row, ids of its last events, plan, and its models with the events that wait for them."""
+
+    row: bytes
+    ids: bytes
+    plan: str
+    habits: tuple[list[Any], bytes] | None  # from its 8th event on
 
 
 class Marker(msgspec.Struct, array_like=True):
@@ -276,7 +282,7 @@ class AccountsOperator:
             if key == MARKER_KEY:
                 marker = unpack(value, Marker)
             elif key[:1] == b"a":
-                self._load(key[1:].decode(), unpack(value, AccountState))  # type: ignore[arg-type]  # an alias is no type[T]
+                self._load(key[1:].decode(), unpack(value, AccountState))
             elif key[:1] == b"s" and key[1:2] in segments and key[2:].isdigit():
                 segments[key[1:2]][key] = unseal(value)
             else:
@@ -304,7 +310,7 @@ class AccountsOperator:
             memory.restore(segments[letter], covered)
         return marker.offset
 
-    def _load(self, name: str, state: "AccountState") -> None:
+    def _load(self, name: str, state: AccountState) -> None:
         row_bytes, ids_bytes, plan, habits = state
         row = self._table.load(name, row_bytes, ids_bytes)
         if plan:

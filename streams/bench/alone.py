@@ -34,7 +34,7 @@ def evidence(traffic: Traffic, settings: Settings, report: Report) -> list[Batch
 
     warm_up()
     host, recorder = Replay(settings, lambda record: None), _Recorder()
-    host.pipeline.campaigns = recorder  # type: ignore[assignment]  # stands in for the stage
+    host.pipeline.campaigns = recorder  # type: ignore[assignment]  # has the one method that is called here
     for done, line in enumerate(traffic.lines(), 1):
         host.feed(line)
         if done % PROGRESS_EVENTS == 0:

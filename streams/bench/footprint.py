@@ -4,6 +4,7 @@ import ctypes
 import gc
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,6 +13,9 @@ from streams.bench.memory import resident_bytes
 from streams.config import Settings
 from streams.contracts.packets import Links, decode_evidence, encode_packet
 from streams.operator import EVIDENCE, Batch, Operator
+
+if TYPE_CHECKING:
+    from streams.accounts.operator import AccountsOperator
 
 BATCH_EVENTS = 2_000
 STEP_MS = 1  # between two events
@@ -81,8 +85,8 @@ def _no_links(signals: bytes) -> bytes:
     return encode_packet(Links(0, packet.watermark, packet.last_time, packet.status, b""))
 
 
-def _shown(operator: object) -> int:
-    return sum(memory.nbytes for memory in operator._memories.values())  # type: ignore[attr-defined]  # no operator says
+def _shown(operator: "AccountsOperator") -> int:
+    return sum(memory.nbytes for memory in operator._memories.values())
 
 
 def _settled() -> int:

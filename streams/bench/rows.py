@@ -79,7 +79,7 @@ def operate(traffic: Traffic, settings: Settings) -> Operated:
 
     before = resident_bytes()
     host = Replay(settings, lambda record: digest.add(record.role, record.value))
-    host.pipeline = Alone()  # type: ignore[assignment]  # stands in for all stages
+    host.pipeline = Alone()  # type: ignore[assignment]  # has the two methods that `Replay` calls
     for done, line in enumerate(traffic.lines(), 1):
         host.feed(line)
         if done % PROGRESS_EVENTS == 0:
@@ -131,7 +131,7 @@ def replay(traffic: Traffic, settings: Settings) -> Replayed:
     host = Replay(settings, keep)
     pipeline = host.pipeline
     seconds = dict.fromkeys(("accounts", "tokens", "campaigns"), 0.0)
-    pipeline.accounts = [_Timed(each, seconds) for each in pipeline.accounts]  # type: ignore[misc]  # passes all on
+    pipeline.accounts = [_Timed(each, seconds) for each in pipeline.accounts]  # type: ignore[misc]  # forwards all that it is asked for
     pipeline.tokens = [_Timed(each, seconds) for each in pipeline.tokens]  # type: ignore[misc]  # as above
     pipeline.campaigns = _Timed(pipeline.campaigns, seconds)  # type: ignore[assignment]  # as above
     before = resident_bytes()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not exported explicitly
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its documented place, which its type hints do not re-export
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,

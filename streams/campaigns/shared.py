@@ -4,7 +4,7 @@ Only here is traffic *purified*: an exchange that carries a shared template coun
 account does, so cover traffic does not dilute it.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -83,6 +83,26 @@ _NO_CONTENTS: set[int] = set()
 _NO_TIMES: dict[int, int] = {}
 
 
+class TokenState(NamedTuple):
+    """A token's record, as `SharedToken.dump` writes it: of a member its row and times, uses too where they count."""
+
+    token: int
+    kind: int
+    first: int
+    last: int
+    degree: int
+    exchanges: int
+    refused: int
+    elicit: int
+    elicit_known: int
+    grading: int
+    grading_known: int
+    family: int
+    regulars: int
+    contents: list[int]
+    members: list[list[int]]
+
+
 class SharedToken:
     """A token that two accounts or more show, with its memberships by account row."""
 
@@ -127,7 +147,7 @@ class SharedToken:
         )  # fmt: skip
 
     @classmethod
-    def load(cls, state: "TokenState") -> "SharedToken":
+    def load(cls, state: TokenState) -> "SharedToken":
         """Rebuild from `dump`."""
         shared = cls(state[0], state[1], state[2])
         (
@@ -142,9 +162,6 @@ class SharedToken:
         work = [member[4] for member in members if member[4] >= WORK_USES]
         shared.workers, shared.work = len(work), sum(work)
         return shared
-
-
-TokenState = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, list[int], list[list[int]]]
 
 
 class SharedTokens:

@@ -139,7 +139,7 @@ class Snapshot:
             elif kind == b"r":
                 chunks[number] = unpack(value, tuple[bytes, list[str]])
             elif kind == b"k":
-                tokens.append(SharedToken.load(unpack(value, TokenState)))  # type: ignore[arg-type]  # an alias is no type[T]
+                tokens.append(SharedToken.load(unpack(value, TokenState)))
             elif kind == b"f":
                 held = unpack(value, FamilyState)
                 state.families.families[number] = held.family

@@ -32,5 +32,5 @@ def load_page_hinkley(values: object) -> PageHinkley:
     model._x_mean = load_mean((n, mean))
     model._sum_increase, model._sum_decrease = real(up, what), real(down, what)
     model._min_increase = math.inf if low == math.inf else real(low, what)
-    model._max_decrease = real(high, what)  # type: ignore[assignment]  # River begins at -1, no float
+    model._max_decrease = real(high, what)  # type: ignore[assignment]  # a float, but River begins it at -1
     return model

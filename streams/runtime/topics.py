@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not exported explicitly
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its documented place, which its type hints do not re-export
     AdminClient,
     ConfigResource,
     NewTopic,

@@ -185,7 +185,7 @@ class Accounts:
 
     def __len__(self) -> int:
         """Count the accounts."""
-        return len(self.drafts)
+        return len(self.rate)
 
     def name(self, ids: list[str], start_ms: int) -> None:
         """Give the accounts their ids and encode what every event of an account repeats."""
@@ -193,7 +193,7 @@ class Accounts:
         self.fragments = [
             _fragment(d, i, start_ms, op) for d, i, op in zip(self.drafts, ids, self.operation, strict=True)
         ]
-        self.drafts = [None] * len(ids)  # type: ignore[list-item]  # only the count is needed from here on
+        self.drafts = []  # what is needed of them is in the fragments now
 
 
 OPERATIONS = ("chat", "responses", "completion")

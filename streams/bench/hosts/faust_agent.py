@@ -1,5 +1,7 @@
 """Stock Faust, an agent per event."""
 
+from typing import Any
+
 import faust
 
 from streams.bench.hosts import Job
@@ -26,7 +28,7 @@ def run(job: Job) -> None:
     topic = app.topic(job.settings.kafka.requests_topic, key_serializer="raw", value_serializer="raw")
 
     @app.agent(topic)
-    async def accounts(stream):  # type: ignore[no-untyped-def]  # as Faust's users write it
+    async def accounts(stream: Any) -> None:
         async for event in stream.events():
             message = event.message
             hosted.add(message.partition, message.offset, message.key, message.value)

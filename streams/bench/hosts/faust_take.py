@@ -19,7 +19,7 @@ def run(job: Job) -> None:
     topic = app.topic(job.settings.kafka.requests_topic, key_serializer="raw", value_serializer="raw")
 
     @app.agent(topic)
-    async def accounts(stream):  # type: ignore[no-untyped-def]  # as Faust's users write it
+    async def accounts(stream: Any) -> None:
         async for events in stream.take_events(job.settings.kafka.batch_max_events, within=WITHIN_S):
             messages: dict[int, list[Any]] = defaultdict(list)
             for event in events:
