@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,6 @@ from streams.bench.hosts import Job
 from streams.bench.live import Verdict
 from streams.bench.meter import VARIABLE, Meter, Metered
 from streams.config import Settings
-from streams.contracts.packets import Signals, decode_evidence
 from streams.operator import Batch, Checkpoint, Record
 from streams.pipeline import make_operator, warm_up
 from streams.state import pack
@@ -39,9 +39,9 @@ def volatile(stage: str, settings: Settings, partition: int) -> Any:
 
 
 def all_durable(stage: str, settings: Settings, partition: int) -> Any:
-    """All stages, counted where they end: an event is done when campaigns has its signal."""
+    """All stages, counted where they end: an event is done when campaigns has acted on its signal."""
     operator = make_operator(stage, settings, partition)
-    return Metered(operator, _meter(), _signals) if stage == "campaigns" else operator
+    return Metered(operator, _meter(), _acted(operator)) if stage == "campaigns" else operator
 
 
 def all_volatile(stage: str, settings: Settings, partition: int) -> Any:
@@ -53,9 +53,17 @@ def all_volatile(stage: str, settings: Settings, partition: int) -> Any:
     return made(settings, partition, durable=False)
 
 
-def _signals(batch: Batch) -> int:
-    packets = (decode_evidence(value or b"") for value in batch.values)
-    return sum(items.size for packet, items in packets if isinstance(packet, Signals))
+def _acted(operator: Any) -> Callable[[Batch], int]:
+    """Count the signals that a batch made stage campaigns act on: those that wait for their tick are not done."""
+    before = 0
+
+    def acted(batch: Batch) -> int:
+        nonlocal before
+        now = operator.counters.get(("signals",), 0)
+        more, before = now - before, now
+        return more
+
+    return acted
 
 
 class _Watched:
