@@ -18,7 +18,7 @@ import numpy as np
 from streams.campaigns.cluster_models import ClusterModels
 from streams.campaigns.group import Group, median
 from streams.campaigns.reference import Reference
-from streams.campaigns.shared import CONTENTS_MAX
+from streams.campaigns.shared import CONTENTS_MAX, SharedToken
 from streams.contracts.alert import Evidence
 from streams.contracts.packets import DEVICE, KIND_NAMES, NEAR_HIGH, NETWORK, PAYMENT, SYSTEM, TAIL, TEMPLATE
 
@@ -52,6 +52,7 @@ def weigh(group: Group, reference: Reference, models: ClusterModels | None, now:
         *_coordination(group, models, now),
         *_identity(group, owners, now),
         *_benign(group, owners, n, now),
+        *_unproven(group),
     ]
     if (odd := _oddness(group, reference, now)) is not None:
         items.append(odd)
@@ -72,6 +73,17 @@ def weigh_apart(group: Group, reference: Reference, now: int) -> list[Evidence]:
     return items
 
 
+def _unproven(group: Group) -> list[Evidence]:
+    """What strangers share may be an open tool, or a list of which little has been sent yet: that repeats nothing."""
+    # such come with a few prompts, not with dozens
+    templates = sum(token.kind == TEMPLATE for token in group.tokens)
+    apart = strangers(group)
+    value = -3.0 * apart * (1.0 - _own(group, max(_unlisted(group), ramp(templates, 8, 24))))
+    different = _contents(_wrappers(group))[2]
+    detail = f"strangers, who may all run a public list or use an open tool: {different} contents so far"
+    return [evidence("benign.unproven", value, round(1.0 - apart, 4), 0.05, detail)]
+
+
 def _copies(group: Group) -> list[Evidence]:
     """What others send too, or the account sent before: a public list, a monitor's probes."""
     held, tokens = group.shared.near_of, group.shared.tokens
@@ -86,29 +98,66 @@ def _copies(group: Group) -> list[Evidence]:
     return [evidence("benign.benchmark", value, round(max(again, public), 4), 0.15, detail)]
 
 
+def _wrappers(group: Group) -> list[SharedToken]:
+    """The templates of a group, or if it has none all of its tokens."""
+    return [token for token in group.tokens if token.kind == TEMPLATE] or group.tokens
+
+
 def diversity(group: Group) -> float:
     """How far contents differ, 0..1: 0 for one text sent by everybody, 1 for a new text in every exchange."""
-    exchanges = sum(token.exchanges for token in group.tokens if token.kind == TEMPLATE) or sum(
-        token.exchanges for token in group.tokens
-    )
-    contents = sum(len(token.contents) for token in group.tokens if token.kind == TEMPLATE) or sum(
-        len(token.contents) for token in group.tokens
-    )
-    return min(1.0, contents / max(1.0, min(exchanges, 512 * len(group.tokens))))
-
-
-def repeats(group: Group) -> tuple[float, int]:
-    """Share of exchanges whose content the same template had wrapped before, and the number of different contents."""
-    tokens = [token for token in group.tokens if token.kind == TEMPLATE and len(token.contents) < CONTENTS_MAX]
+    tokens = _wrappers(group)
     exchanges, contents = sum(token.exchanges for token in tokens), sum(len(token.contents) for token in tokens)
-    return (1.0 - contents / exchanges if exchanges else 0.0), contents
+    return min(1.0, contents / max(1.0, min(exchanges, CONTENTS_MAX * len(group.tokens))))
+
+
+def _contents(tokens: list[SharedToken]) -> tuple[int, int, int]:
+    """Exchanges, those whose content the same prompt had wrapped before, and different contents."""
+    exchanges, different = sum(token.exchanges for token in tokens), sum(token.different for token in tokens)
+    return exchanges, exchanges - different, different
+
+
+def _listed(group: Group) -> float:
+    """0..1: how surely contents come from a list that others send, too, by the share that repeats another one."""
+    tokens = _wrappers(group)
+    later, again = sum(token.later for token in tokens), sum(token.again for token in tokens)
+    # of a list of 2,000 a quarter is among the remembered ones; of a campaign's own, augmented ones a tenth is at most
+    found = ramp(again / later, 0.1, 0.25) * ramp(later, 50, 100) if later else 0.0
+    exchanges, repeated, different = _contents([token for token in tokens if not token.later])
+    if different < 12 or repeated <= RESENT_SHARE * exchanges:
+        return found
+    # few, but more than clients that try again make: a list of a thousand shows at the hundredth exchange
+    share, usual = repeated / exchanges, RESENT_SHARE * exchanges
+    surprise = (repeated - usual) / math.sqrt(usual + 1.0)
+    return max(found, ramp(share, 0.05, 0.35), ramp(surprise, 1, 4) * ramp(share, 0.015, 0.03))
 
 
 def _unlisted(group: Group) -> float:
-    """0..1: how surely contents come from no public list, which repeats itself by chance as birthdays do."""
-    tokens = [token for token in group.tokens if token.kind == TEMPLATE and len(token.contents) < CONTENTS_MAX]
-    drawn = sum(LIST_CONTENTS * -math.expm1(-token.exchanges / LIST_CONTENTS) for token in tokens)
-    return ramp(sum(len(token.contents) for token in tokens) - drawn, 0.5, 2.5)
+    """0..1: how surely contents come from no public list, which repeats itself by chance as birthdays do.
+
+    A likelihood ratio of two rates at which contents come again (Poisson): a campaign's, and that beside what draws
+    from a list of `LIST_CONTENTS` give. Cannot tell a list that is much longer.
+    """
+    exchanges = repeated = 0
+    expected = 0.0
+    for token in _wrappers(group):
+        exchanges += token.exchanges
+        repeated += token.exchanges - token.different
+        early = token.exchanges - token.later
+        expected += early + LIST_CONTENTS * math.expm1(-early / LIST_CONTENTS)
+        expected += token.later * CONTENTS_MAX / LIST_CONTENTS
+    if not exchanges:
+        return 0.0
+    return ramp(expected - repeated * math.log1p(expected / (RESENT_SHARE * exchanges)), 2.0, 5.0)
+
+
+def strangers(group: Group) -> float:
+    """0..1: how little infrastructure the accounts have in common."""
+    return 1.0 - ramp(max(len(_paid(group)), len(_pooled(group))) / len(group), 0.05, 0.3)
+
+
+def _own(group: Group, unlike: float) -> float:
+    """0..1: how surely what is so ``unlike`` a public list is the group's own, and no open tool used on the side."""
+    return unlike * max(1.0 - strangers(group), ramp(median(group.purity), 0.1, 0.4))
 
 
 def purpose_share(group: Group) -> float:
@@ -132,8 +181,7 @@ def _structure(group: Group, owners: int) -> list[Evidence]:
     busy = float(group.uses[group.fresh >= 3].sum() / group.uses.sum())
     work = 2.0 * busy * ramp(workers, 2, 12)
     # among groups with a purpose, who wraps ever new content runs a public list: unless nothing comes again
-    unlisted = _unlisted(group)
-    work += 2.0 * unlisted * busy * ramp(workers, 2, 8) * ramp(purpose_share(group), 0.3, 0.8)
+    work += 2.0 * _own(group, _unlisted(group)) * busy * ramp(workers, 2, 8) * ramp(purpose_share(group), 0.3, 0.8)
     if all(token.kind == SYSTEM for token in group.tokens):
         work = 0.0  # wrapping new content is what an app's system prompt is for
     return [
@@ -236,7 +284,7 @@ def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
     largest = owners.most_common(1)[0][1] / n
     unrelated = 1.0 - ramp(largest, 0.3, 0.7)
     paid = _paid(group)
-    pooled = {row for _, rows in group.pools if len(rows) >= MEMBERS_MIN for row in rows}
+    pooled = _pooled(group)
     for indicator, rows, most, what in (
         ("I11", paid, 3.0, "share a card or device"),
         ("I12", pooled, 2.0, "share a pool of networks, cards and devices"),
@@ -262,6 +310,11 @@ def _paid(group: Group) -> set[int]:
     """Rows of the accounts that share a card or device with others of the group."""
     tokens = group.infrastructure.values()
     return {row for shared, rows in tokens if shared.kind in (PAYMENT, DEVICE) for row in rows}
+
+
+def _pooled(group: Group) -> set[int]:
+    """Rows of the accounts that infrastructure joins to two others of the group or more."""
+    return {row for _, rows in group.pools if len(rows) >= MEMBERS_MIN for row in rows}
 
 
 def one_network(group: Group) -> float:
@@ -310,15 +363,11 @@ def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
         detail = f"{edu:.0%} on education plans, contents alike or talked about"
         out.append(evidence("benign.course", value, round(edu, 4), 0.1, detail))
     # who runs a public benchmark or the same probes sends what others sent; a campaign divides its work
-    again, different = repeats(group)
-    if different >= 12 and again > RESENT_SHARE:
-        # few, but more than clients that try again make: a list of a thousand shows at the hundredth exchange
-        exchanges = different / (1.0 - again)
-        usual = RESENT_SHARE * exchanges
-        surprise = (again * exchanges - usual) / math.sqrt(usual + 1.0)
-        value = -4.0 * max(ramp(again, 0.05, 0.35), ramp(surprise, 1, 4) * ramp(again, 0.015, 0.03))
+    if listed := _listed(group):
+        exchanges, repeated, different = _contents(_wrappers(group))
+        again = repeated / exchanges
         detail = f"{again:.0%} of the exchanges repeat one of {different} contents: a public list"
-        out.append(evidence("benign.benchmark", value, round(again, 4), 0.05, detail))
+        out.append(evidence("benign.benchmark", -4.0 * listed, round(again, 4), 0.05, detail))
     median_uses, purity = median(group.uses), median(group.purity)
     if n >= 5 and median_uses <= 2 and purity < 0.15:
         value = -3.0 * (1.0 - ramp(len(_paid(group)) / n, 0.2, 0.6))  # who copies a prompt has no card in common

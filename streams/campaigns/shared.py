@@ -15,7 +15,7 @@ from streams.compiled import compiled
 from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL, TEMPLATE
 
 WORK_USES = 3  # uses with new content that make an account a worker
-CONTENTS_MAX = 512  # different contents remembered per token; more is simply "many"
+CONTENTS_MAX = 512  # different contents remembered per token: the first ones. Of later ones these tell which come again
 SIGNAL_KINDS = ("template", "system", "head", "tail")
 COUNTED = frozenset({TEMPLATE, SYSTEM, HEAD, TAIL})  # kinds of these
 
@@ -99,6 +99,8 @@ class TokenState(NamedTuple):
     grading_known: int
     family: int
     regulars: int
+    later: int
+    again: int
     contents: list[int]
     members: list[list[int]]
 
@@ -107,14 +109,16 @@ class SharedToken:
     """A token that two accounts or more show, with its memberships by account row."""
 
     __slots__ = (
-        "contents", "degree", "elicit", "elicit_known", "exchanges", "family", "first", "grading", "grading_known",
-        "kind", "last", "members", "oldest", "refused", "regulars", "seen", "together", "token", "work", "workers",
+        "again", "contents", "degree", "elicit", "elicit_known", "exchanges", "family", "first", "grading",
+        "grading_known", "kind", "last", "later", "members", "oldest", "refused", "regulars", "seen", "together",
+        "token", "work", "workers",
     )  # fmt: skip
 
     def __init__(self, token: int, kind: int, first: int) -> None:
         self.token, self.kind, self.first, self.last = token, kind, first, first
         self.degree = 0
         self.exchanges = self.refused = 0
+        self.later = self.again = 0  # exchanges since `CONTENTS_MAX` contents are held, and those of one of these
         self.elicit = self.elicit_known = self.grading = self.grading_known = 0
         self.regulars = 0  # members with two uses or more
         self.workers = 0  # members that wrapped new content `WORK_USES` times or more ...
@@ -137,11 +141,16 @@ class SharedToken:
         """Share of its exchanges that use the model as a grader (prior 0 of 1)."""
         return self.grading / (self.grading_known + 1.0)
 
+    @property
+    def different(self) -> int:
+        """Different contents, at most: of those not remembered each counts as new."""
+        return len(self.contents) + self.later - self.again
+
     def dump(self) -> tuple[Any, ...]:
         """Plain numbers."""
         return (
             self.token, self.kind, self.first, self.last, self.degree, self.exchanges, self.refused, self.elicit,
-            self.elicit_known, self.grading, self.grading_known, self.family, self.regulars,
+            self.elicit_known, self.grading, self.grading_known, self.family, self.regulars, self.later, self.again,
             sorted(self.contents),
             [[row, *member] for row, member in self.members.items()] or [list(pair) for pair in self.seen.items()],
         )  # fmt: skip
@@ -152,7 +161,8 @@ class SharedToken:
         shared = cls(state[0], state[1], state[2])
         (
             _, _, _, shared.last, shared.degree, shared.exchanges, shared.refused, shared.elicit, shared.elicit_known,
-            shared.grading, shared.grading_known, shared.family, shared.regulars, contents, members,
+            shared.grading, shared.grading_known, shared.family, shared.regulars, shared.later, shared.again, contents,
+            members,
         ) = state  # fmt: skip
         if shared.kind not in COUNTED:
             shared.seen = {member[0]: member[1] for member in members}
@@ -263,10 +273,12 @@ class SharedTokens:
                 shared.grading_known += 1
                 shared.grading += grading == ASKS
             contents = shared.contents
-            fresh = len(contents) >= CONTENTS_MAX
-            if not fresh and content and content not in contents:
+            fresh = bool(content) and content not in contents
+            if len(contents) >= CONTENTS_MAX:
+                shared.later += 1
+                shared.again += not fresh
+            elif fresh:
                 contents.add(content)
-                fresh = True
                 if len(contents) == SOLID_CONTENTS and shared.together is not None:
                     shared.together.solidify((row, member[2]) for row, member in shared.members.items())
             if (member := shared.members.get(row)) is not None:

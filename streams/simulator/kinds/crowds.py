@@ -11,6 +11,7 @@ from streams.simulator.rhythm import DAY_MS, HOUR_MS, LEISURE, WORK, Moments, oc
 
 HOMEWORK_D, VIRAL_D = 7.0, 3.0  # days between two homeworks, between two prompts that everybody copies
 AFTER_MS = 12 * HOUR_MS  # stragglers
+TEST_QUESTIONS = 1_319  # of GSM8K's test set
 
 
 def _moments(span: Span, rng: np.random.Generator, hours: float, every_d: float) -> list[tuple[int, int]]:
@@ -106,7 +107,7 @@ def release_rush(span: Span, count: int) -> Population:
     accounts = freeze(rng, drafts)
     released = span.release_ms if span.release_ms is not None else _moments(span, rng, 6, np.inf)[0][0]
     frames = [wrappers.wrapper(rng, "reasoning") for _ in range(4)]
-    content = Work(rng, accounts, Job(wrapped(frames, texts.corpus("gsm8k")[:300], verbatim=True), 0.6))
+    content = Work(rng, accounts, Job(wrapped(frames, texts.corpus("gsm8k")[:TEST_QUESTIONS], verbatim=True), 0.6))
     rhythm = occasion([(released, released + 12 * HOUR_MS)], HOUR_MS, weekly(WORK), 8, 0.2)
     population = Population("release_rush", rng, accounts, rhythm, content)
     population.start_ms = released if span.release_ms is not None else 0
