@@ -43,6 +43,8 @@ ALIKE = 2.5  # deviations; measured on dealt-out sets: 95 % of pairs are below
 EVEN, ODD = 1.5, 2.2  # chi-square of hours by degree of freedom: of most accounts of a router, of hardly any
 FAR = 8.0  # deviations within which an outsider counts as near
 SKEWED = 0.8  # log deviation of volumes at which accounts are certainly not dealt to
+LENGTHS_LIKE = 0.7  # log: answers of half the length, or twice, are alike in any case
+SHARES_LIKE = 0.25  # of the prompts: so much more or fewer with a purpose are alike in any case
 TIMES_MAX = 8.0  # as many exchanges as the median account, or so much fewer: the rest is another life
 
 
@@ -208,7 +210,28 @@ def _dealt_to(group: Group) -> Any:
         return np.ones(len(group), bool)
     usual, span = float(np.median(group.exchanges)), float(np.median(group.last - group.first))
     began = group.first >= np.percentile(group.first, 10) - span  # nobody was there long before
-    return began & (hours <= ODD) & (np.abs(group.exchanges - usual) <= 3.5 * math.sqrt(usual) + 2)
+    loaded = np.abs(group.exchanges - usual) <= 3.5 * math.sqrt(usual) + 2
+    return began & (hours <= ODD) & loaded & _answered_alike(group) & _asks_alike(group)
+
+
+def _answered_alike(group: Group) -> Any:
+    """Mask of the accounts whose answers are about as long as those that the others get."""
+    lengths = np.log((group.rows["output"] + 1.0) / np.maximum(1, group.rows["answered"]))
+    off = np.abs(lengths - np.median(lengths))
+    usual = np.median(group.exchanges)
+    spread = 1.4826 * np.median(off) * np.sqrt(np.maximum(1.0, usual / group.exchanges))  # deviation, if it is normal
+    return off <= np.maximum(3.5 * spread, LENGTHS_LIKE)
+
+
+def _asks_alike(group: Group) -> Any:
+    """Mask of the accounts that ask for reasoning, and grade, as large a share of their prompts as the others."""
+    fits = np.ones(len(group), bool)
+    for name in ("elicit", "grading"):
+        known = np.maximum(1, group.rows[f"{name}_known"].astype(np.int64))
+        share = float(group.rows[name].sum() / known.sum())
+        noise = np.sqrt(share * (1.0 - share) / known)
+        fits &= np.abs(group.rows[name] / known - share) <= 3.5 * noise + SHARES_LIKE
+    return fits
 
 
 def _pooled(group: Group) -> list[int]:
