@@ -19,7 +19,9 @@ CONTENT = (TEMPLATE, SYSTEM, HEAD, TAIL)
 NEAR = (NEAR_LOW, NEAR_HIGH)
 KINDS = np.array(INFRASTRUCTURE + CONTENT + NEAR, np.uint8)
 WIDTH = len(KINDS)
-BLOCKS = (slice(0, len(INFRASTRUCTURE)), slice(len(INFRASTRUCTURE), TOKENS), slice(TOKENS, WIDTH))  # a memory each
+# what an account shows with an exchange, by memory: near prompts by their whole SimHash, though each half is a token
+BLOCKS = (slice(0, len(INFRASTRUCTURE)), slice(len(INFRASTRUCTURE), TOKENS), slice(TOKENS, TOKENS + 1))
+SHOWN = TOKENS + 1
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # odd; 2**64 over the golden ratio (Knuth)
 _HIGH_SALT = np.uint64(0xD6E8FEB86659FD93)
@@ -36,7 +38,7 @@ _NEW_AT = np.array(
 )  # fmt: skip
 _TEMPLATE_AT, _SYSTEM_AT, _HEAD_AT, _TAIL_AT = range(len(INFRASTRUCTURE), TOKENS)
 _NOVELTY_FROM = features.NOVELTY_FROM
-_INFRASTRUCTURE, _TOKENS, _MODEL, _NEAR_LOW = len(INFRASTRUCTURE), TOKENS, MODEL, NEAR_LOW
+_INFRASTRUCTURE, _TOKENS, _MODEL, _SHOWN = len(INFRASTRUCTURE), TOKENS, MODEL, SHOWN
 _UNKNOWN_GAP, _GAP_MAX = 15, 14
 
 
@@ -108,8 +110,8 @@ def lay_out(
                 seconds >>= 1
                 gap += np.uint64(1)
         bins |= gap << _GAP_AT
-        for j in range(KINDS.size):
-            token = tokens[j]
+        for j in range(_SHOWN):
+            token = tokens[j] if j < _TOKENS else simhash
             seen[k, j], pairs[k, j] = 0, 0
             if token == 0:
                 continue
@@ -128,16 +130,17 @@ def lay_out(
             else:
                 code, added = _see_one(near[0], pair, now, near[1])
                 gained[2] += added
-                if code == 1 and j == _TOKENS:
+                if code == 1:
                     bins |= np.uint64(1) << _NEW_NEAR_AT
             seen[k, j], pairs[k, j] = code, pair
             if code == 0 or KINDS[j] >= _MODEL:
                 continue
-            out = sightings[n]
-            out.offset, out.time, out.account, out.count = offset[i], time[i], account, came.count
-            out.kind, out.first, out.token = KINDS[j], code == 1, token
-            out.simhash = simhash if j >= _TOKENS else np.uint64(0)
-            n += 1
+            for each in range(j, j + 1 if j < _TOKENS else KINDS.size):
+                out = sightings[n]
+                out.offset, out.time, out.account, out.count = offset[i], time[i], account, came.count
+                out.kind, out.first, out.token = KINDS[each], code == 1, tokens[each]
+                out.simhash = simhash if each >= _TOKENS else np.uint64(0)
+                n += 1
         signal = signals[k]
         signal.offset, signal.time, signal.account, signal.count = offset[i], time[i], account, came.count
         signal.output_tokens = min(row.output, np.int64(0xFFFFFFFF))
