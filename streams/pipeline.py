@@ -14,6 +14,7 @@ from streams.config import Kafka, Settings
 from streams.contracts.fingerprint import fingerprint
 from streams.contracts.packets import ENDED, SIGHTING, SIGNAL, Sightings, encode_packet
 from streams.operator import ALERTS, DEAD_LETTERS, EVIDENCE, SIGHTINGS, Batch, Operator, Record
+from streams.slots import START_SLOTS
 from streams.tokens.near import NearPrompts
 from streams.tokens.operator import TokensOperator
 from streams.tokens.table import TokenTable
@@ -37,13 +38,13 @@ def warm_up() -> None:
 
     Measured on two busy cores: 32 s of CPU at the first start on a machine, 0.2 s at later ones.
     """
-    n = 3_000  # more than the tables hold at first, so that they grow
+    n = START_SLOTS  # more than the tables hold at first, so that they grow
     hashes = np.arange(1, n + 1, dtype=np.uint64) << np.uint64(32)
     times = np.full(n, 10**12)
     FirstSightings(b"", 10**6, 10**9).see(hashes, times, hashes, times)
     tokens = TokenTable([10**6], [9])
     tokens.absorb(hashes, hashes, times, np.ones(n, np.uint8), np.zeros(n, np.uint8))
-    tokens.rows(hashes)
+    TokenTable([10**6], [9]).load(tokens.rows(hashes))
     NearPrompts(0, 10**6, 3, 64).match(hashes, hashes, times)
     sightings = np.zeros(n, SIGHTING)
     sightings["token"] = sightings["account"] = hashes

@@ -6,7 +6,7 @@ import numpy as np
 
 from streams.accounts.clock import PartitionClock
 from streams.accounts.columns import Events
-from streams.accounts.lay_out import BLOCKS, WIDTH, lay_out
+from streams.accounts.lay_out import BLOCKS, SHOWN, WIDTH, lay_out
 from streams.accounts.sightings import FirstSightings
 from streams.config import Settings
 from streams.contracts.packets import (
@@ -45,7 +45,7 @@ class Outbox:
         n = kept.size
         memories = list(zip(self._memories.values(), BLOCKS, strict=True))
         opened = [memory.open(n * (block.stop - block.start), time) for memory, block in memories]
-        seen, pairs = np.empty((n, WIDTH), np.uint8), np.empty((n, WIDTH), np.uint64)
+        seen, pairs = np.empty((n, SHOWN), np.uint8), np.empty((n, SHOWN), np.uint64)
         signals, sightings = np.empty(n, SIGNAL), np.empty(n * WIDTH, SIGHTING)
         found, gained = lay_out(events.offset, time, events.rows, taken, kept, *opened, seen, pairs, signals, sightings)
         for (memory, block), more in zip(memories, gained.tolist(), strict=True):

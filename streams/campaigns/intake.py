@@ -71,7 +71,7 @@ def _take_in_links(state: CampaignsState, tick: Tick, touched: dict[int, None]) 
     arrivals: dict[int, int] = {}
     # column by column: tolist() of a structured array takes four times as long
     columns = (tick.links[name].tolist() for name in LINK.names or ())
-    for link, row in zip(zip(*columns, strict=True), rows.tolist(), strict=True):
+    for link, row in zip(zip(*columns, strict=True), state.shared.numbers(rows.tolist()), strict=True):
         # an account that was forgotten early may be told of as a founder: no nameless row for it (an item that is no
         # membership has no account, only the token's degree)
         if forgot and row < 0 and link[-1]:

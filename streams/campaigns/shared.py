@@ -188,10 +188,19 @@ class SharedTokens:
         self.content_of: dict[int, list[int]] = {}  # templates and how prompts begin and end
         self.near_of: dict[int, list[int]] = {}  # near prompts: of a busy account thousands
         self.dirty: dict[int, None] = {}
+        self._rows: list[int] = []  # row -> its number, as the one object that all the above have of it
+
+    def numbers(self, rows: list[int]) -> list[int]:
+        """Return rows (-1: none) as ints of which there is one a row: each membership holds its row twice or more."""
+        held = self._rows
+        if (more := max(rows, default=-1) + 1 - len(held)) > 0:
+            held.extend(range(len(held), len(held) + more))
+        return [held[row] if row >= 0 else row for row in rows]
 
     def link(self, item: tuple[int, ...], row: int) -> SharedToken:
         """Take in one LINK item (as a tuple) of account ``row``."""
         _, time, token, _, first, last, degree, kind, member_item = item
+        first = last if first == last else first  # one object, not two: a membership keeps both
         shared = self.tokens.get(token)
         if shared is None:
             shared = self._add(SharedToken(token, kind, first))

@@ -7,18 +7,37 @@ import numpy as np
 from streams.compiled import compiled
 from streams.contracts.packets import NEAR_HIGH, NEAR_LOW, TICK_ITEMS_BITS
 from streams.contracts.xxh3 import xxh3
+from streams.slots import home
 
 LINKED, RENEWED, COUNTED = 1, 2, 3  # what an item amounts to; 0: nothing
 ITEMS_MAX = 3  # links of one sighting
+
+# a slot of the table of near prompts by one half; free if its second is 0
+NEAR = np.dtype([("simhash", "<u8"), ("account", "<u8"), ("second", "<u4")])
+
+# a slot of the table of tokens; free if its token is 0
+TOKEN = np.dtype(
+    [
+        ("token", "<u8"),
+        ("founder", "<u8"),
+        ("second", "<u4"),  # when it was last seen, modulo 2**32
+        ("count", "<u4"),  # its degree; before it is shared, how many ms after the first time the last one was
+        ("rest", "<u2"),  # ms of the last time, whether it is shared, kind
+    ]
+)
+SHARED = 16  # in `rest`; the kind is in the bits below
+KIND = SHARED - 1
+_MS_AT = 5
+_COUNT_MAX = 2**32 - 1
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # odd; 2**64 over the golden ratio (Knuth)
 
 
 @compiled
-def near_slot(simhash: Any, shift: Any, slots: int) -> Any:
-    """Give the slot of a half of a SimHash."""
+def near_home(simhash: Any, shift: Any, slots: int) -> Any:
+    """Give the slot where the search for a half of a SimHash begins."""
     half = (simhash >> shift) & np.uint64(0xFFFFFFFF)
-    return np.int64(((half + np.uint64(1)) * _MIX >> np.uint64(32)) & np.uint64(slots - 1))
+    return home((half + np.uint64(1)) * _MIX >> np.uint64(32), slots)
 
 
 @compiled
@@ -33,28 +52,28 @@ def _popcount(x: Any) -> int:
 @compiled
 def _nearest(table: Any, shift: Any, simhash: Any, account: Any, now: Any, life_s: int, distance: int, cap: int) -> Any:
     """Give founder, its SimHash, and what was stored: 0 nothing, 1 a new entry, 2 a renewed one, 3 a new one more."""
-    simhashes, accounts, times = table
-    mask = simhashes.size - 1
     half = np.uint64(0xFFFFFFFF) << shift
-    slot = near_slot(simhash, shift, simhashes.size)
+    slot = near_home(simhash, shift, table.size)
     held, free, best, nearest = 0, -1, -1, distance + 1
     # the nearest counts, then the smaller SimHash: the order of slots changes when the table grows
-    while times[slot] != 0:
-        differs = simhashes[slot] ^ simhash
+    while table[slot].second != 0:
+        differs = table[slot].simhash ^ simhash
         if differs & half == 0:
-            if np.int64(now) - np.int64(times[slot]) > life_s:
+            if np.int64(now) - np.int64(table[slot].second) > life_s:
                 if free < 0:
                     free = slot
             else:
                 held += 1
                 bits = _popcount(differs)
-                if bits < nearest or (bits == nearest and best >= 0 and simhashes[slot] < simhashes[best]):
+                if bits < nearest or (bits == nearest and best >= 0 and table[slot].simhash < table[best].simhash):
                     best, nearest = slot, bits
-        slot = (slot + 1) & mask
+        slot += 1
+        if slot == table.size:
+            slot = 0
     if best >= 0:
-        founder, founder_simhash = accounts[best], simhashes[best]
-        if np.int64(now) - np.int64(times[best]) >= life_s // 4:
-            times[best] = now
+        founder, founder_simhash = table[best].account, table[best].simhash
+        if np.int64(now) - np.int64(table[best].second) >= life_s // 4:
+            table[best].second = now
             return founder, founder_simhash, 2
         return founder, founder_simhash, 0
     if held >= cap:
@@ -63,7 +82,8 @@ def _nearest(table: Any, shift: Any, simhash: Any, account: Any, now: Any, life_
     if free < 0:
         free = slot
         stored = 3
-    simhashes[free], accounts[free], times[free] = simhash, account, now
+    entry = table[free]
+    entry.simhash, entry.account, entry.second = simhash, account, now
     return np.uint64(0), np.uint64(0), stored
 
 
@@ -84,36 +104,65 @@ def match(
 
 
 @compiled
-def token_slot(tokens: Any, token: Any) -> Any:
+def token_slot(table: Any, token: Any) -> Any:
     """Give the slot of a token, or the one that it would take."""
-    mask = tokens.size - 1
-    slot: Any = np.int64((token ^ (token >> np.uint64(31))) & np.uint64(mask))
-    while tokens[slot] != 0 and tokens[slot] != token:
-        slot = (slot + 1) & mask
+    slot: Any = home(token * _MIX >> np.uint64(32), table.size)
+    while table[slot].token != 0 and table[slot].token != token:
+        slot += 1
+        if slot == table.size:
+            slot = 0
     return slot
+
+
+@compiled
+def last_seen(entry: Any, now_ms: Any) -> Any:
+    """Give the time (ms) when a token was last seen: of those that its second may stand for, the next to ``now_ms``."""
+    now_s = now_ms // 1000
+    since_s = np.int64(np.int32(np.uint32(now_s - np.int64(entry.second))))
+    return (now_s - since_s) * 1000 + np.int64(entry.rest >> _MS_AT)
+
+
+@compiled
+def put(entry: Any, kind: Any, first: Any, last: Any, degree: Any) -> None:
+    """Set all of a token but itself and its founder. A first time 49 days or more before the last is moved there."""
+    shared = degree > 1
+    entry.second = np.uint32(last // 1000)
+    entry.count = degree if shared else min(last - first, np.int64(_COUNT_MAX))
+    entry.rest = np.uint16((last % 1000) << _MS_AT | (SHARED if shared else 0) | np.int64(kind))
+
+
+@compiled
+def get(entry: Any, now_ms: Any) -> Any:
+    """Give kind, first time (the last one, if it is shared), last time and degree of a token."""
+    last = last_seen(entry, now_ms)
+    kind = np.int64(entry.rest & KIND)
+    if entry.rest & SHARED:
+        return kind, last, last, np.int64(entry.count)
+    return kind, last - np.int64(entry.count), last, np.int64(1)
 
 
 @compiled
 def _absorb_one(table: Any, token: Any, account: Any, time: Any, first: Any, kind: Any, life_ms: Any, caps: Any) -> Any:
     """Give code, degree, founder and its first time (of the item that makes the degree 2 only), and tokens gained."""
-    tokens, founders, firsts, lasts, degrees, kinds = table
-    slot = token_slot(tokens, token)
-    if tokens[slot] == 0 or time - lasts[slot] > life_ms[kind]:
-        gained = 1 if tokens[slot] == 0 else 0
-        tokens[slot], founders[slot], kinds[slot] = token, account, kind
-        firsts[slot], lasts[slot], degrees[slot] = time, time, 1
+    entry = table[token_slot(table, token)]
+    _, since, last, degree = get(entry, time)
+    if entry.token == 0 or time - last > life_ms[kind]:
+        gained = 1 if entry.token == 0 else 0
+        entry.token, entry.founder = token, account
+        put(entry, kind, time, time, 1)
         return 0, np.uint32(1), np.uint64(0), np.int64(0), gained
-    lasts[slot] = max(lasts[slot], time)
     cap = caps[kind]
-    if first == 0 or account == founders[slot]:
-        return RENEWED if 2 <= degrees[slot] <= cap else 0, degrees[slot], np.uint64(0), np.int64(0), 0
-    degrees[slot] += 1
-    degree = degrees[slot]
+    other = first != 0 and account != entry.founder
+    degree += other
+    put(entry, kind, since, max(last, time), degree)
+    told = np.uint32(degree)
+    if not other:
+        return RENEWED if 2 <= degree <= cap else 0, told, np.uint64(0), np.int64(0), 0
     if degree == 2 and degree <= cap:
-        return LINKED, degree, founders[slot], firsts[slot], 0
+        return LINKED, told, entry.founder, since, 0
     if degree <= cap:
-        return LINKED, degree, np.uint64(0), np.int64(0), 0
-    return COUNTED if degree & (degree - 1) == 0 else 0, degree, np.uint64(0), np.int64(0), 0
+        return LINKED, told, np.uint64(0), np.int64(0), 0
+    return COUNTED if degree & (degree - 1) == 0 else 0, told, np.uint64(0), np.int64(0), 0
 
 
 @compiled

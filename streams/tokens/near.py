@@ -20,25 +20,33 @@ from typing import Any
 import numpy as np
 
 from streams.compiled import compiled
-from streams.tokens.link import match, near_slot
-
-_START_SLOTS = 1 << 12
-_LOAD = 0.7
+from streams.slots import LOAD, START_SLOTS, free_slots, room
+from streams.tokens.link import NEAR, match, near_home
 
 ROW = np.dtype([("simhash", "<u8"), ("account", "<u8"), ("time", "<i8"), ("half", "u1")])
 
 
 @compiled
+def _live(table: Any, oldest_s: int) -> int:
+    count = 0
+    for i in range(table.size):
+        count += table[i].second != 0 and table[i].second >= oldest_s
+    return count
+
+
+@compiled
 def _rehash(old: Any, new: Any, shift: Any, oldest_s: int) -> int:
-    mask = new[0].size - 1
     kept = 0
-    for i in range(old[0].size):
-        if old[2][i] == 0 or old[2][i] < oldest_s:
+    for i in range(old.size):
+        entry = old[i]
+        if entry.second == 0 or entry.second < oldest_s:
             continue
-        slot: Any = near_slot(old[0][i], shift, new[0].size)
-        while new[2][slot] != 0:
-            slot = (slot + 1) & mask
-        new[0][slot], new[1][slot], new[2][slot] = old[0][i], old[1][i], old[2][i]
+        slot: Any = near_home(entry.simhash, shift, new.size)
+        while new[slot].second != 0:
+            slot += 1
+            if slot == new.size:
+                slot = 0
+        new[slot].simhash, new[slot].account, new[slot].second = entry.simhash, entry.account, entry.second
         kept += 1
     return kept
 
@@ -53,16 +61,11 @@ class NearPrompts:
     def __init__(self, half: int, life_ms: int, max_distance: int, bucket_cap: int, max_bytes: int = 1 << 62) -> None:
         self._half, self._shift = half, np.uint64(32 * half)
         self.life_s, self.distance, self.cap = max(4, life_ms // 1000), max_distance, bucket_cap
-        self._columns = self._empty(_START_SLOTS)
-        slot_bytes = self.nbytes // _START_SLOTS
-        self._max_slots = max(_START_SLOTS, 1 << (max(1, max_bytes // slot_bytes).bit_length() - 1))
+        self._table = free_slots(START_SLOTS, NEAR)
+        self._max_slots = max(START_SLOTS, max_bytes // NEAR.itemsize)
         self._used = 0
         self._now_s = 0
         self.evicted_early = 0
-
-    @staticmethod
-    def _empty(slots: int) -> tuple[Any, ...]:
-        return np.zeros(slots, np.uint64), np.zeros(slots, np.uint64), np.zeros(slots, np.uint32)
 
     def __len__(self) -> int:
         return self._used
@@ -70,7 +73,8 @@ class NearPrompts:
     @property
     def nbytes(self) -> int:
         """Size of the table in bytes."""
-        return sum(column.nbytes for column in self._columns)
+        size: int = self._table.nbytes
+        return size
 
     def match(self, simhash: Any, account: Any, time: Any) -> tuple[Any, Any, Any]:
         """Take in near-prompt sightings in order of time (ms).
@@ -94,11 +98,11 @@ class NearPrompts:
             self.rows(time[where], simhashes, np.where(new, account[where], founder[where])),
         )
 
-    def open(self, more: int, time: Any) -> tuple[Any, ...]:
+    def open(self, more: int, time: Any) -> Any:
         """Make room for so many entries, seen at these times (ms); returns the table for `link`."""
         self._reserve(more)
         self._now_s = max(self._now_s, int(time.max(initial=0)) // 1000)
-        return self._columns
+        return self._table
 
     def close(self, gained: int) -> None:
         """So many entries have been added since `open`."""
@@ -116,28 +120,25 @@ class NearPrompts:
         _, last = np.unique(rows["simhash"][::-1], return_index=True)
         rows = rows[rows.size - 1 - last]
         self._reserve(rows.size)
-        times = (rows["time"] // 1000).astype(np.uint32)
-        if rows.size:
-            self._now_s = max(self._now_s, int(times.max()))
-        source = (np.ascontiguousarray(rows["simhash"]), np.ascontiguousarray(rows["account"]), times)
-        self._used += _rehash(source, self._columns, self._shift, self._now_s - self.life_s)
+        source = np.zeros(rows.size, NEAR)
+        source["simhash"], source["account"], source["second"] = rows["simhash"], rows["account"], rows["time"] // 1000
+        self._now_s = max(self._now_s, int(source["second"].max(initial=0)))
+        self._used += _rehash(source, self._table, self._shift, self._now_s - self.life_s)
 
     def _reserve(self, more: int) -> None:
-        slots = self._columns[0].size
-        if self._used + more <= slots * _LOAD:
+        if self._used + more <= self._table.size * LOAD:
             return
         oldest = self._now_s - self.life_s - 3_600
-        live = int(np.count_nonzero((self._columns[2] != 0) & (self._columns[2] >= oldest)))
-        while live + more > slots * _LOAD / 1.3:
-            slots *= 2
+        live = _live(self._table, oldest)
+        slots = room(live + more)
         if slots > self._max_slots:
-            slots = max(self._max_slots, 1 << int(more / _LOAD).bit_length())
-            seen = np.sort(self._columns[2][self._columns[2] != 0])
-            keep = max(0, int(slots * _LOAD / 2) - more)
+            slots = max(self._max_slots, int(more / LOAD) + 1)
+            seen = np.sort(self._table["second"][self._table["second"] != 0])
+            keep = max(0, int(slots * LOAD / 2) - more)
             if keep < seen.size:
                 oldest = max(oldest, int(seen[seen.size - keep - 1]) + 1)
-        new = self._empty(slots)
-        self._used = _rehash(self._columns, new, self._shift, oldest)
+        new = free_slots(slots, NEAR)
+        self._used = _rehash(self._table, new, self._shift, oldest)
         if slots >= self._max_slots and live > self._used:
             self.evicted_early += live - self._used
-        self._columns = new
+        self._table = new

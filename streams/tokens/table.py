@@ -1,6 +1,6 @@
 """Every token that somebody showed: its founder, how many accounts share it, and when it was last seen.
 
-Packed arrays in a hash table, about 33 bytes a slot; most tokens are never shared and stop here.
+Packed in a hash table, 26 bytes a slot; most tokens are never shared and stop here.
 """
 
 from typing import Any
@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 
 from streams.compiled import compiled
-from streams.tokens.link import absorb, token_slot
-
-_START_SLOTS = 1 << 12
-_LOAD = 0.6
+from streams.slots import LOAD, START_SLOTS, free_slots, room
+from streams.tokens.link import KIND, SHARED, TOKEN, absorb, get, last_seen, put, token_slot
 
 ROW = np.dtype(
     [("token", "<u8"), ("founder", "<u8"), ("first", "<i8"), ("time", "<i8"), ("degree", "<u4"), ("kind", "u1")]
@@ -19,23 +17,57 @@ ROW = np.dtype(
 
 
 @compiled
-def _find_all(tokens: Any, wanted: Any) -> Any:
+def _find_all(table: Any, wanted: Any) -> Any:
     slots = np.empty(wanted.size, np.int64)
     for i in range(wanted.size):
-        slots[i] = token_slot(tokens, wanted[i])
+        slots[i] = token_slot(table, wanted[i])
     return slots
+
+
+@compiled
+def _live(table: Any, now_ms: int, life_ms: Any) -> int:
+    count = 0
+    for i in range(table.size):
+        entry = table[i]
+        count += entry.token != 0 and now_ms - last_seen(entry, now_ms) <= life_ms[entry.rest & KIND]
+    return count
+
+
+@compiled
+def _write(table: Any, slots: Any, now_ms: int, rows: Any) -> None:
+    for i in range(slots.size):
+        entry, row = table[slots[i]], rows[i]
+        row.token, row.founder = entry.token, entry.founder
+        row.kind, row.first, row.time, row.degree = get(entry, now_ms)
+
+
+@compiled
+def _read(rows: Any, table: Any, now_ms: int, life_ms: Any) -> int:
+    kept = 0
+    for i in range(rows.size):
+        row = rows[i]
+        if row.token == 0 or now_ms - row.time > life_ms[row.kind]:
+            continue
+        entry = table[token_slot(table, row.token)]
+        entry.token, entry.founder = row.token, row.founder
+        put(entry, row.kind, row.first, row.time, np.int64(row.degree))
+        kept += 1
+    return kept
 
 
 @compiled
 def _rehash(old: Any, new: Any, now_ms: int, life_ms: Any) -> int:
     kept = 0
-    for i in range(old[0].size):
-        token = old[0][i]
-        if token == 0 or now_ms - old[3][i] > life_ms[old[5][i]]:
+    for i in range(old.size):
+        entry = old[i]
+        if entry.token == 0:
             continue
-        slot = token_slot(new[0], token)
-        new[0][slot], new[1][slot], new[2][slot] = token, old[1][i], old[2][i]
-        new[3][slot], new[4][slot], new[5][slot] = old[3][i], old[4][i], old[5][i]
+        kind, _, last, _ = get(entry, now_ms)
+        if now_ms - last > life_ms[kind]:
+            continue
+        place = new[token_slot(new, entry.token)]
+        place.token, place.founder = entry.token, entry.founder
+        place.second, place.count, place.rest = entry.second, entry.count, entry.rest
         kept += 1
     return kept
 
@@ -51,19 +83,11 @@ class TokenTable:
     def __init__(self, life_ms: Any, degree_caps: Any, max_bytes: int = 1 << 62) -> None:
         self.life_ms = np.array(life_ms, np.int64)
         self.caps = np.array(degree_caps, np.int64)
-        self._columns = self._empty(_START_SLOTS)
-        slot_bytes = self.nbytes // _START_SLOTS
-        self._max_slots = max(_START_SLOTS, 1 << (max(1, max_bytes // slot_bytes).bit_length() - 1))
+        self._table = free_slots(START_SLOTS, TOKEN)
+        self._max_slots = max(START_SLOTS, max_bytes // TOKEN.itemsize)
         self._used = 0
         self._now_ms = 0
         self.evicted_early = 0
-
-    @staticmethod
-    def _empty(slots: int) -> tuple[Any, ...]:
-        return (
-            np.zeros(slots, np.uint64), np.zeros(slots, np.uint64), np.zeros(slots, np.int64),
-            np.zeros(slots, np.int64), np.zeros(slots, np.uint32), np.zeros(slots, np.uint8),
-        )  # fmt: skip
 
     def __len__(self) -> int:
         return self._used
@@ -71,12 +95,13 @@ class TokenTable:
     @property
     def nbytes(self) -> int:
         """Size of the table in bytes."""
-        return sum(column.nbytes for column in self._columns)
+        size: int = self._table.nbytes
+        return size
 
     @property
     def shared(self) -> int:
         """Tokens that two accounts or more share."""
-        return int(np.count_nonzero(self._columns[4] > 1))
+        return int(np.count_nonzero(self._table["rest"] & SHARED))
 
     def absorb(self, token: Any, account: Any, time: Any, first: Any, kind: Any) -> tuple[Any, Any, Any, Any]:
         """Take in sightings in order; return per item its code, the degree after it, and founder with first time.
@@ -92,11 +117,11 @@ class TokenTable:
         )
         return code, degree, founder, founder_first
 
-    def open(self, more: int, time: Any) -> tuple[Any, ...]:
+    def open(self, more: int, time: Any) -> Any:
         """Make room for so many tokens, seen at these times (ms); returns the table for `link`."""
         self._reserve(more)
         self._now_ms = max(self._now_ms, int(time.max(initial=0)))
-        return self._columns
+        return self._table
 
     def close(self, gained: int) -> None:
         """So many tokens have been added since `open`."""
@@ -104,16 +129,15 @@ class TokenTable:
 
     def rows(self, token: Any) -> Any:
         """Present rows of the given tokens (each once), for a checkpoint."""
-        return self._rows_at(_find_all(self._columns[0], np.unique(token)))
+        return self._rows_at(_find_all(self._table, np.unique(token)))
 
     def all_rows(self) -> Any:
         """Rows of every token held."""
-        return self._rows_at(np.flatnonzero(self._columns[0]))
+        return self._rows_at(np.flatnonzero(self._table["token"]))
 
     def _rows_at(self, slots: Any) -> Any:
         rows = np.empty(slots.size, ROW)
-        for name, column in zip(("token", "founder", "first", "time", "degree", "kind"), self._columns, strict=True):
-            rows[name] = column[slots]
+        _write(self._table, slots, self._now_ms, rows)
         return rows
 
     def load(self, rows: Any) -> None:
@@ -124,33 +148,25 @@ class TokenTable:
         self._reserve(rows.size)
         if rows.size:
             self._now_ms = max(self._now_ms, int(rows["time"].max()))
-        source = tuple(
-            np.ascontiguousarray(rows[name]) for name in ("token", "founder", "first", "time", "degree", "kind")
-        )
-        self._used = _rehash(source, self._columns, self._now_ms, self.life_ms)
+        self._used = _read(rows, self._table, self._now_ms, self.life_ms)
 
     def _reserve(self, more: int) -> None:
-        slots = self._columns[0].size
-        if self._used + more <= slots * _LOAD:
+        if self._used + more <= self._table.size * LOAD:
             return
-        live = int(
-            np.count_nonzero(
-                (self._columns[0] != 0) & (self._now_ms - self._columns[3] <= self.life_ms[self._columns[5]])
-            )
-        )
-        while live + more > slots * _LOAD / 1.3:
-            slots *= 2
+        live = _live(self._table, self._now_ms, self.life_ms)
+        slots = room(live + more)
         if slots > self._max_slots:
-            slots = max(self._max_slots, 1 << int(more / _LOAD).bit_length())
-            self._crowd_out(max(0, int(slots * _LOAD / 2) - more))
-        new = self._empty(slots)
-        self._used = _rehash(self._columns, new, self._now_ms, self.life_ms)
-        self._columns = new
+            slots = max(self._max_slots, int(more / LOAD) + 1)
+            self._crowd_out(max(0, int(slots * LOAD / 2) - more))
+        new = free_slots(slots, TOKEN)
+        self._used = _rehash(self._table, new, self._now_ms, self.life_ms)
+        self._table = new
 
     def _crowd_out(self, keep: int) -> None:
         """Forget all tokens but so many: first those that nobody shares, of these the oldest."""
-        used = np.flatnonzero(self._columns[0])
-        order = np.lexsort((self._columns[3][used], self._columns[4][used] > 1))
+        used = np.flatnonzero(self._table["token"])
+        rows = self._rows_at(used)
+        order = np.lexsort((rows["time"], rows["degree"] > 1))
         gone = used[order[: max(0, used.size - keep)]]
-        self._columns[0][gone] = 0  # the table is about to be filled anew
+        self._table["token"][gone] = 0  # the table is about to be filled anew
         self.evicted_early += gone.size

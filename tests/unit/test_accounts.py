@@ -13,6 +13,8 @@ from streams.contracts.packets import (
     ENDED,
     HEAD,
     IDLE,
+    NEAR_HIGH,
+    NEAR_LOW,
     NETWORK,
     NO_TIME,
     PAYMENT,
@@ -100,6 +102,17 @@ def test_one_signal_an_event():
     found = signals(feed.feed(event(1, at_ms=5), event(2, at_ms=7), event(3, "b", at_ms=9)))
     assert [(1, T + 5), (2, T + 7), (1, T + 9)] == [(each["count"], each["time"]) for each in found]
     assert [3, 4, 5] == [each["offset"] for each in found]
+
+
+def test_near_prompts_are_sighted_by_their_whole_simhash():
+    """A prompt is told of to both its halves, once; another one that has a half in common with it too."""
+    feed = Feeder()
+    shown = [0x1_0000_0002, 0x1_0000_0003, 0x1_0000_0002, 0x2_0000_0003]
+    found = sightings(feed.feed(*(event(i, prompt={"simhash": f"{each:016x}"}) for i, each in enumerate(shown))))
+    near = [(each["simhash"], each["kind"]) for each in found if each["kind"] in (NEAR_LOW, NEAR_HIGH)]
+    assert {(each, kind) for each in shown for kind in (NEAR_LOW, NEAR_HIGH)} == set(near)
+    assert 6 == len(near)
+    assert 3 == len(feed.operator._memories[b"n"])
 
 
 def test_duplicates():

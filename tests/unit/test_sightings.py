@@ -69,6 +69,31 @@ def test_like_a_dict(items, step):
     assert plain(pairs, times) == found
 
 
+@pytest.mark.parametrize("step", [100, 7_000])
+def test_a_table_that_grows_is_like_a_dict(step):
+    """So it is when it has grown many times, in small steps and large."""
+    random = np.random.default_rng(3)
+    pairs = random.integers(1, 30_000, 100_000).tolist()
+    times = np.sort(random.integers(0, LIFE_MS // 2, 100_000)).tolist()
+    seen = memory()
+    found = []
+    for i in range(0, len(pairs), step):
+        found += see(seen, pairs[i : i + step], times[i : i + step], i)
+    assert plain(pairs, times) == found
+    assert len(set(pairs)) == len(seen)
+
+
+def test_pairs_that_are_crowded_at_the_end():
+    """A search that comes to the last slot goes on at the first."""
+    hashes = (np.arange(2**64 - 2_000 * 2**32, 2**64 - 1, 2**32, dtype=object)).tolist()
+    odd = pow(0x9E3779B97F4A7C15, -1, 2**64)  # undoes what the table does to a pair
+    pairs = [each * odd % 2**64 for each in hashes]
+    seen = memory()
+    assert {FIRST} == set(see(seen, pairs, [0] * 2_000))
+    assert {KNOWN} == set(see(seen, pairs, [1_000] * 2_000))
+    assert 2_000 == len(seen)
+
+
 def test_table_grows_and_forgets():
     """Old pairs make room for new ones: the table holds about a life's worth, not all that ever was."""
     seen = memory()

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.tokens.link import COUNTED, LINKED, RENEWED
+from streams.tokens.link import COUNTED, LINKED, RENEWED, SHARED, TOKEN, get, put
 from streams.tokens.table import TokenTable
 
 LIFE_MS = (10_000, 50_000)
@@ -100,6 +100,46 @@ def test_like_a_dict(items, step):
         table = TokenTable(LIFE_MS, CAPS)
         table.load(np.concatenate(rows))
     assert expected == found
+
+
+def test_a_table_that_grows_is_like_a_dict():
+    """So it is when it has grown many times."""
+    random = np.random.default_rng(4)
+    n = 60_000
+    time = np.sort(random.integers(0, 50_000, n))
+    token = random.integers(1, 30_000, n)
+    columns = (token, random.integers(1, 9, n), time, random.integers(0, 2, n), token % 2)
+    items = list(zip(*(column.tolist() for column in columns), strict=True))
+    table, found = TokenTable(LIFE_MS, CAPS), []
+    for start in range(0, n, 1_000):
+        found += absorb(table, items[start : start + 1_000])
+    assert plain(items) == found
+
+
+times = st.integers(0, 2**62)
+
+
+@settings(deadline=None)
+@given(
+    times, st.integers(-9_000, (2**31 - 1) * 1_000), st.integers(0, 2**33), st.integers(1, 2**32 - 1), st.integers(0, 9)
+)
+def test_a_slot_holds_times_exactly(last, later, gap, degree, kind):
+    """A slot gives back what was put into it, to the ms, for 68 years; of first times those up to 49 days before."""
+    slot = np.zeros(1, TOKEN)[0]
+    first = max(0, last - gap)
+    put(slot, kind, first, last, degree)
+    assert (degree > 1) == bool(slot["rest"] & SHARED)
+    expected = last if degree > 1 else max(first, last - 2**32 + 1)
+    assert (kind, expected, last, degree) == get(slot, max(0, last + later))
+
+
+def test_first_time_of_a_founder_who_went_on_alone():
+    """Whoever shows a token alone for long and is then joined showed it first when he did, to the ms."""
+    table = TokenTable([10**9], [500])
+    absorb(table, [(9, 1, 1_234, 1, 0)])
+    for i in range(1, 10):
+        absorb(table, [(9, 1, i * 250_000_000 + i, 0, 0)])
+    assert [(LINKED, 2, 1, 1_234)] == absorb(table, [(9, 2, 2_250_000_999, 1, 0)])
 
 
 def test_grows_and_forgets():

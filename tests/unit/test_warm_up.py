@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 PROGRAM = """
+from streams.accounts import sightings
 from streams.campaigns.shared import _uses
 from streams.campaigns.table import _absorb
 from streams.config import Settings
@@ -12,9 +13,12 @@ from streams.pipeline import warm_up
 from streams.replay import Replay
 from streams.simulator.generate import Simulation
 from streams.simulator.plan import Plan
+from streams.tokens import near, table
 from streams.tokens.link import link
 
 compiled = {"link": link, "uses": _uses, "absorb": _absorb, "lay_out": lay_out}
+for module in (sightings, near, table):
+    compiled |= {f"{module.__name__} grows": module._rehash, f"{module.__name__} counts": module._live}
 warm_up()
 before = {name: function.signatures for name, function in compiled.items()}
 assert all(before.values()), before
