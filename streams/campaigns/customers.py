@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from streams.campaigns.cohorts import group_of
-from streams.campaigns.evidence import OWNERS_WEIGHT, evidence, ramp
+from streams.campaigns.evidence import evidence, ramp
 from streams.campaigns.group import PUBLIC_MAIL_ACCOUNTS, Group
 from streams.campaigns.relays import IDLE_MS, organisation
 from streams.campaigns.shared import SharedTokens
@@ -27,11 +27,11 @@ from streams.contracts.packets import CLIENT, NETWORK
 
 NETWORKS_A_VISIT, CLIENTS_A_VISIT = 0.6, 0.5  # never seen before, by visit after the first
 NETWORK_ACCOUNTS = 8  # of a network in which a customer is recognised; a carrier, campus or VPN has more
-POOL_MIN = 12
+POOL_MIN = 6
 USUAL = 0.25  # of the customers in common that half of a pool's accounts have
-# Of 20,000 benign accounts (tuning seed 31, twelve hours) none or one at a time is such an account.
-BENIGN_SHARE = 1 / 10_000
-OWNERS_MAX = 5.5
+# Of 20,000 benign accounts (tuning seeds 31, 34, 35; six hours) none is such a one, but three for ten minutes.
+BENIGN_SHARE, BENIGN_MIN = 1 / 40_000, 0.5  # accounts
+COMMON_MAX = 10.0  # nats
 
 
 def routed(table: AccountTable, now: int) -> Any:
@@ -113,14 +113,15 @@ def weigh(group: Group, customers: int) -> list[Evidence]:
     """Evidence that accounts which share so many customers are a reseller's, in nats."""
     rows = group.rows
     owners = group.owners()
-    usual = max(1.0, BENIGN_SHARE * len(group.table))
+    usual = max(BENIGN_MIN, BENIGN_SHARE * len(group.table))
+    n = len(owners)
     again = np.maximum(1.0, rows["visits"].astype(np.float64) - 1.0)
     elsewhere = float(np.median(np.minimum(1.0, rows["networks"] / again)))
     countries = float(np.median(rows["countries"]))
     items = [
-        evidence("I12", 4.5 * ramp(math.log1p(customers), 0.7, 2.4)
-                 + min(OWNERS_MAX, OWNERS_WEIGHT * math.log(max(1.0, len(owners) / usual))), customers, round(usual, 1),
-                 f"customers, each a client on a network, in common with others; {len(owners)} owners of accounts"),
+        # how unlikely so many are where so few are usual (Poisson, Chernoff's bound)
+        evidence("I12", min(COMMON_MAX, max(0.0, n * math.log(n / usual) - (n - usual))), customers, round(usual, 1),
+                 f"customers, each a client on a network, in common with others; {n} owners of accounts"),
         evidence("I20", 3.0 * ramp(elsewhere, 0.4, 0.9), round(elsewhere, 4), 0.1,
                  "networks never seen before, by visit after the first (median)"),
         evidence("I15", 2.0 * ramp(countries, 1, 4), countries, 0, "new countries an account (median)"),

@@ -120,6 +120,6 @@ def test_chance_grows_with_the_accounts_held():
     """The same pool weighs less among so many accounts that as many are met there by chance."""
     pool = Pool()
     alone = pool.nats()
-    pool.table.insert(np.arange(1_000, 400_000, dtype=np.uint64) << np.uint64(32))
+    pool.table.insert(np.arange(1_000, 1_000_000, dtype=np.uint64) << np.uint64(32))
 
     assert 0.0 < pool.nats() < LIMIT <= alone
