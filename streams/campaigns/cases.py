@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from msgspec import Struct
 
-from streams.campaigns.evidence import total
+from streams.campaigns.nats import total
 from streams.campaigns.table import AccountTable
 from streams.contracts.alert import (
     ADDED_MAX_ACCOUNTS,

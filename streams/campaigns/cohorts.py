@@ -18,9 +18,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from streams.campaigns.evidence import evidence, one_network, ramp, weigh_apart
+from streams.campaigns.evidence import weigh_apart
+from streams.campaigns.explanations import one_network
 from streams.campaigns.families import Member
 from streams.campaigns.group import Group
+from streams.campaigns.nats import evidence, ramp
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import SharedTokens
 from streams.campaigns.table import AccountTable

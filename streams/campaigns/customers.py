@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from streams.campaigns.cohorts import group_of
-from streams.campaigns.evidence import evidence, ramp
 from streams.campaigns.group import PUBLIC_MAIL_ACCOUNTS, Group
+from streams.campaigns.nats import evidence, ramp
 from streams.campaigns.relays import IDLE_MS, organisation
 from streams.campaigns.shared import SharedTokens
 from streams.campaigns.table import AccountTable

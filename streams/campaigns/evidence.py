@@ -9,41 +9,28 @@ The constants were set on simulated traffic; seeds 1 to 199 are for tuning and a
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from streams.campaigns.cluster_models import ClusterModels
+from streams.campaigns.contents import diversity, unlisted
+from streams.campaigns.explanations import copies, explanations, own, unproven, young_share
 from streams.campaigns.group import Group, median
+from streams.campaigns.nats import evidence, ramp
 from streams.campaigns.reference import Reference
-from streams.campaigns.shared import CONTENTS_MAX, SharedToken
 from streams.contracts.alert import Evidence
-from streams.contracts.packets import DEVICE, KIND_NAMES, NEAR_HIGH, NETWORK, PAYMENT, SYSTEM, TAIL, TEMPLATE
+from streams.contracts.packets import KIND_NAMES, SYSTEM
 
-AXES = ("volume", "structure", "focus", "coordination", "identity", "benign")
-MEMBERS_MIN = 3
-LIST_CONTENTS = 1_500  # of a usual public test set: GSM8K has 1,319 questions, ARC 1,172, TruthfulQA 817, HumanEval 164
-RESENT_SHARE = 0.01  # of a campaign's exchanges repeat another one's content; simulated campaigns: at most 0.017
 OWNERS_WEIGHT = 1.5  # nats per e-fold of owners: benign shared templates thin out like n**-1.6
 OWNERS_MAX = 6.5
 PURPOSE_MAX = 4.0
 DAY_MS = 86_400_000
 
 
-def evidence(indicator: str, contribution: float, value: Any, baseline: Any, detail: str) -> Evidence:
-    """An item as published: rounded to 6 digits, so that what adds up is what is shown."""
-    return Evidence(indicator, round(float(contribution), 6), value, baseline, detail)
-
-
-def ramp(x: float, low: float, high: float) -> float:
-    """0 below ``low``, 1 above ``high``, linear between."""
-    return min(1.0, max(0.0, (x - low) / (high - low)))
-
-
 def weigh(group: Group, reference: Reference, models: ClusterModels | None, now: int) -> list[Evidence]:
-    """All items of a group of `MEMBERS_MIN` accounts or more, strongest axis first."""
+    """All items of a group of `MEMBERS_MIN` (of `streams.campaigns.group`) accounts or more, strongest axis first."""
     n = len(group)
     owners = group.owners()
     items = [
@@ -51,8 +38,8 @@ def weigh(group: Group, reference: Reference, models: ClusterModels | None, now:
         *_focus(group, reference),
         *_coordination(group, models, now),
         *_identity(group, owners, now),
-        *_benign(group, owners, n, now),
-        *_unproven(group),
+        *explanations(group, owners, n, now),
+        *unproven(group),
     ]
     if (odd := _oddness(group, reference, now)) is not None:
         items.append(odd)
@@ -65,99 +52,12 @@ def weigh_apart(group: Group, reference: Reference, now: int) -> list[Evidence]:
     items = [
         *_purposes(lambda name: int(group.rows[name].sum()), reference),
         *_identity(group, owners, now),
-        *_benign(group, owners, len(group), now),
-        *_copies(group),
+        *explanations(group, owners, len(group), now),
+        *copies(group),
     ]
     if (odd := _oddness(group, reference, now)) is not None:
         items.append(odd)
     return items
-
-
-def _unproven(group: Group) -> list[Evidence]:
-    """What strangers share may be an open tool, or a list of which little has been sent yet: that repeats nothing."""
-    # such come with a few prompts, not with dozens
-    templates = sum(token.kind == TEMPLATE for token in group.tokens)
-    apart = strangers(group)
-    value = -3.0 * apart * (1.0 - _own(group, max(_unlisted(group), ramp(templates, 8, 24))))
-    different = _contents(_wrappers(group))[2]
-    detail = f"strangers, who may all run a public list or use an open tool: {different} contents so far"
-    return [evidence("benign.unproven", value, round(1.0 - apart, 4), 0.05, detail)]
-
-
-def _copies(group: Group) -> list[Evidence]:
-    """What others send too, or the account sent before: a public list, a monitor's probes."""
-    held, tokens = group.shared.near_of, group.shared.tokens
-    shown = [
-        sum(1 for token in held.get(row, ()) if token in tokens and tokens[token].kind == NEAR_HIGH)
-        for row in group.at.tolist()
-    ]
-    again = 1.0 - median(group.rows["near_new"] / group.exchanges)
-    public = median(np.array(shown) / group.exchanges)
-    value = -6.0 * max(ramp(again, 0.08, 0.25), ramp(public, 0.4, 0.8))
-    detail = f"half of the accounts repeat themselves in {again:.0%} of their exchanges, and others in {public:.0%}"
-    return [evidence("benign.benchmark", value, round(max(again, public), 4), 0.15, detail)]
-
-
-def _wrappers(group: Group) -> list[SharedToken]:
-    """The templates of a group, or if it has none all of its tokens."""
-    return [token for token in group.tokens if token.kind == TEMPLATE] or group.tokens
-
-
-def diversity(group: Group) -> float:
-    """How far contents differ, 0..1: 0 for one text sent by everybody, 1 for a new text in every exchange."""
-    tokens = _wrappers(group)
-    exchanges, contents = sum(token.exchanges for token in tokens), sum(len(token.contents) for token in tokens)
-    return min(1.0, contents / max(1.0, min(exchanges, CONTENTS_MAX * len(group.tokens))))
-
-
-def _contents(tokens: list[SharedToken]) -> tuple[int, int, int]:
-    """Exchanges, those whose content the same prompt had wrapped before, and different contents."""
-    exchanges, different = sum(token.exchanges for token in tokens), sum(token.different for token in tokens)
-    return exchanges, exchanges - different, different
-
-
-def _listed(group: Group) -> float:
-    """0..1: how surely contents come from a list that others send, too, by the share that repeats another one."""
-    tokens = _wrappers(group)
-    later, again = sum(token.later for token in tokens), sum(token.again for token in tokens)
-    # of a list of 2,000 a quarter is among the remembered ones; of a campaign's own, augmented ones a tenth is at most
-    found = ramp(again / later, 0.1, 0.25) * ramp(later, 50, 100) if later else 0.0
-    exchanges, repeated, different = _contents([token for token in tokens if not token.later])
-    if different < 12 or repeated <= RESENT_SHARE * exchanges:
-        return found
-    # few, but more than clients that try again make: a list of a thousand shows at the hundredth exchange
-    share, usual = repeated / exchanges, RESENT_SHARE * exchanges
-    surprise = (repeated - usual) / math.sqrt(usual + 1.0)
-    return max(found, ramp(share, 0.05, 0.35), ramp(surprise, 1, 4) * ramp(share, 0.015, 0.03))
-
-
-def _unlisted(group: Group) -> float:
-    """0..1: how surely contents come from no public list, which repeats itself by chance as birthdays do.
-
-    A likelihood ratio of two rates at which contents come again (Poisson): a campaign's, and that beside what draws
-    from a list of `LIST_CONTENTS` give. Cannot tell a list that is much longer.
-    """
-    exchanges = repeated = 0
-    expected = 0.0
-    for token in _wrappers(group):
-        exchanges += token.exchanges
-        repeated += token.exchanges - token.different
-        early = token.exchanges - token.later
-        expected += early + LIST_CONTENTS * math.expm1(-early / LIST_CONTENTS)
-        expected += token.later * CONTENTS_MAX / LIST_CONTENTS
-    if not exchanges:
-        return 0.0
-    return ramp(expected - repeated * math.log1p(expected / (RESENT_SHARE * exchanges)), 2.0, 5.0)
-
-
-def strangers(group: Group) -> float:
-    """0..1: how little infrastructure the accounts have in common."""
-    return 1.0 - ramp(max(len(_paid(group)), len(_pooled(group))) / len(group), 0.05, 0.3)
-
-
-def _own(group: Group, unlike: float) -> float:
-    """0..1: how surely what is so ``unlike`` a public list is the group's own, and no open tool used on the side."""
-    return unlike * max(1.0 - strangers(group), ramp(median(group.purity), 0.1, 0.4))
 
 
 def purpose_share(group: Group) -> float:
@@ -181,7 +81,7 @@ def _structure(group: Group, owners: int) -> list[Evidence]:
     busy = float(group.uses[group.fresh >= 3].sum() / group.uses.sum())
     work = 2.0 * busy * ramp(workers, 2, 12)
     # among groups with a purpose, who wraps ever new content runs a public list: unless nothing comes again
-    work += 2.0 * _own(group, _unlisted(group)) * busy * ramp(workers, 2, 8) * ramp(purpose_share(group), 0.3, 0.8)
+    work += 2.0 * own(group, unlisted(group)) * busy * ramp(workers, 2, 8) * ramp(purpose_share(group), 0.3, 0.8)
     if all(token.kind == SYSTEM for token in group.tokens):
         work = 0.0  # wrapping new content is what an app's system prompt is for
     return [
@@ -283,11 +183,9 @@ def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
     tokens = group.infrastructure
     largest = owners.most_common(1)[0][1] / n
     unrelated = 1.0 - ramp(largest, 0.3, 0.7)
-    paid = _paid(group)
-    pooled = _pooled(group)
     for indicator, rows, most, what in (
-        ("I11", paid, 3.0, "share a card or device"),
-        ("I12", pooled, 2.0, "share a pool of networks, cards and devices"),
+        ("I11", group.paid, 3.0, "share a card or device"),
+        ("I12", group.pooled, 2.0, "share a pool of networks, cards and devices"),
     ):
         share = len(rows) / n
         value = most * ramp(share, 0.1, 0.6) * unrelated
@@ -298,102 +196,11 @@ def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
             evidence("benign.apart", -1.0, round(len(linked) / n, 4), 0.1, "hardly any infrastructure in common")
         )
     if int((group.rows["created"] > 0).sum()) >= 5:
-        young = _young(group, now)
+        young = young_share(group, now)
         value = 1.2 * ramp(young, 0.5, 0.9) - 0.3 * ramp(0.3 - young, 0.0, 0.3)
         out.append(
             evidence("I19", value, round(young, 4), 0.3, f"{young:.0%} of the accounts are younger than 45 days")
         )
-    return out
-
-
-def _paid(group: Group) -> set[int]:
-    """Rows of the accounts that share a card or device with others of the group."""
-    tokens = group.infrastructure.values()
-    return {row for shared, rows in tokens if shared.kind in (PAYMENT, DEVICE) for row in rows}
-
-
-def _pooled(group: Group) -> set[int]:
-    """Rows of the accounts that infrastructure joins to two others of the group or more."""
-    return {row for _, rows in group.pools if len(rows) >= MEMBERS_MIN for row in rows}
-
-
-def one_network(group: Group) -> float:
-    """Largest share of the accounts that one network is used by."""
-    networks = (len(rows) for shared, rows in group.infrastructure.values() if shared.kind == NETWORK)
-    return max(networks, default=0) / len(group)
-
-
-def _app(group: Group) -> float:
-    """Largest share of the accounts that show one system prompt."""
-    shown = Counter(token for row in group.at.tolist() for token in group.shared.system_of.get(row, ()))
-    return max(shown.values(), default=0) / len(group)
-
-
-def _young(group: Group, now: int) -> float:
-    """Share of the accounts of known age that are younger than 45 days."""
-    created = group.rows["created"]
-    known = created > 0
-    young = known & ((now - created) / DAY_MS < 45)
-    return int(np.count_nonzero(young)) / max(1, int(np.count_nonzero(known)))
-
-
-def _benign(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
-    out = []
-    (kind, _), most = owners.most_common(1)[0]
-    share = most / n
-    if kind != "account" and share > 0.3:
-        name = "organisation" if kind == "org" else "private mail domain"
-        value = -7.0 * ramp(share, 0.3, 0.6)
-        out.append(evidence("benign.organisation", value, round(share, 4), 0.3, f"{share:.0%} belong to one {name}"))
-    widest = one_network(group)
-    if n >= 5 and widest > 0.3:
-        value = -4.0 * ramp(widest, 0.3, 0.7)
-        out.append(
-            evidence("benign.site", value, round(widest, 4), 0.3, f"{widest:.0%} come from one network: one site")
-        )
-    # conversations cost a campaign several times its tokens, and accounts with a past their price
-    turns = median(group.rows["first_turn"] / group.exchanges)
-    settled = 1.0 - ramp(_young(group, now), 0.3, 0.6)
-    talks = ramp(0.6 - turns, 0.0, 0.3) * settled
-    edu = int(np.count_nonzero(group.rows["plan"] == 2)) / n
-    # a homework in everybody's own words differs in each of them, but is talked about
-    alike = max(talks, float(diversity(group) < 0.3))
-    if edu > 0.3 and alike:
-        value = -5.0 * ramp(edu, 0.3, 0.6) * alike
-        detail = f"{edu:.0%} on education plans, contents alike or talked about"
-        out.append(evidence("benign.course", value, round(edu, 4), 0.1, detail))
-    # who runs a public benchmark or the same probes sends what others sent; a campaign divides its work
-    if listed := _listed(group):
-        exchanges, repeated, different = _contents(_wrappers(group))
-        again = repeated / exchanges
-        detail = f"{again:.0%} of the exchanges repeat one of {different} contents: a public list"
-        out.append(evidence("benign.benchmark", -4.0 * listed, round(again, 4), 0.05, detail))
-    median_uses, purity = median(group.uses), median(group.purity)
-    if n >= 5 and median_uses <= 2 and purity < 0.15:
-        value = -3.0 * (1.0 - ramp(len(_paid(group)) / n, 0.2, 0.6))  # who copies a prompt has no card in common
-        out.append(
-            evidence(
-                "benign.copied_prompt", value, round(purity, 4), 0.15,
-                "used once or twice by people who do other things",
-            )
-        )  # fmt: skip
-    # people who were there before, and mostly do other things
-    own = (group.rows["first"] < group.first - 2 * 3_600_000) & (group.purity < 0.4)
-    own_life = int(np.count_nonzero(own)) / n
-    if own_life > 0.3:
-        value = -2.0 * ramp(own_life, 0.3, 0.8)
-        out.append(
-            evidence(
-                "benign.own_life", value, round(own_life, 4), 0.3, f"{own_life:.0%} mostly did other things, and before"
-            )
-        )
-    systems = [token for token in group.tokens if token.kind == SYSTEM]
-    if turns < 0.6 and (app := _app(group)) > 0.6:
-        value = -7.0 * ramp(app, 0.6, 0.9) * talks
-        detail = f"{app:.0%} show one system prompt, in conversations: one turn in {1 / max(turns, 0.01):.0f} opens one"
-        out.append(evidence("benign.tool", value, round(turns, 4), 0.6, detail))
-    if systems and not any(token.kind in (TEMPLATE, TAIL) for token in group.tokens):
-        out.append(evidence("benign.app", -3.0, len(systems), 0, "only a system prompt in common: an app's users"))
     return out
 
 
@@ -407,8 +214,3 @@ def _oddness(group: Group, reference: Reference, now: int) -> Evidence | None:
     mean = sum(known) / len(known)
     value = 1.5 * ramp(mean, 0.5, 3.0) - 0.5 * ramp(-mean, 0.0, 1.0)
     return evidence("I21", value, round(mean, 6), 0.0, f"accounts {mean:.1f} deviations odd for their plan")
-
-
-def total(items: list[Evidence]) -> float:
-    """Sum of the contributions, rounded to 6 digits."""
-    return round(sum(item.contribution for item in items), 6)

@@ -11,6 +11,7 @@ from streams.campaigns.shared import SharedToken, SharedTokens
 from streams.campaigns.table import AccountTable
 from streams.contracts.packets import CLIENT, DEVICE, NETWORK, PAYMENT
 
+MEMBERS_MIN = 3  # accounts of a group
 PUBLIC_MAIL_ACCOUNTS = 30  # a mail domain of more accounts is public and says nothing about who owns an account
 # A token shared by more of all accounts than this links nobody in particular, whatever the cap of the tokens stage.
 RARE_SHARE = {NETWORK: 0.002, CLIENT: 0.002, PAYMENT: 0.001, DEVICE: 0.001}
@@ -108,6 +109,17 @@ class Group:
     def pools(self) -> list[tuple[int, list[int]]]:
         """As `joined`, with what is asked of two strangers."""
         return self.joined(COMMON_MIN, COMMON_SHARE)
+
+    @cached_property
+    def paid(self) -> set[int]:
+        """Rows of the accounts that share a card or device with others of the group."""
+        tokens = self.infrastructure.values()
+        return {row for shared, rows in tokens if shared.kind in (PAYMENT, DEVICE) for row in rows}
+
+    @cached_property
+    def pooled(self) -> set[int]:
+        """Rows of the accounts that infrastructure joins to two others of the group or more."""
+        return {row for _, rows in self.pools if len(rows) >= MEMBERS_MIN for row in rows}
 
     def joined(self, common_min: int, common_share: float) -> list[tuple[int, list[int]]]:
         """Components joined by infrastructure: (earliest token, rows) of two accounts or more, largest first.

@@ -4,12 +4,12 @@ import numpy as np
 
 from streams.campaigns.cases import CLOSE_MARGIN, WITHDRAW_MS, Case
 from streams.campaigns.cluster_models import ClusterModels
-from streams.campaigns.evidence import MEMBERS_MIN, total
 from streams.campaigns.evidence import weigh as weigh_group
 from streams.campaigns.families import OVERLAP, Family, Member
-from streams.campaigns.group import Group
+from streams.campaigns.group import MEMBERS_MIN, Group
 from streams.campaigns.jobs import UNCLEAR, main_job
 from streams.campaigns.naming import named
+from streams.campaigns.nats import total
 from streams.campaigns.publish import close, end_in, join_account_cases, revise
 from streams.campaigns.shared import SharedToken
 from streams.campaigns.state import CampaignsState

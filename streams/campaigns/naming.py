@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from streams.campaigns.evidence import MEMBERS_MIN, purpose_share
+from streams.campaigns.evidence import purpose_share
 from streams.campaigns.families import PHRASES, PURPOSE_SHARE
-from streams.campaigns.group import Group, median
+from streams.campaigns.group import MEMBERS_MIN, Group, median
 
 POOLED_SHARE = 0.5
 SHOWN_MANY = 3  # texts in common that half of a group's accounts show

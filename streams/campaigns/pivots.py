@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from streams.accounts.features import LAYOUT
-from streams.campaigns.evidence import evidence, ramp
+from streams.campaigns.nats import evidence, ramp
 from streams.campaigns.state import CampaignsState
 from streams.operator import Record
 

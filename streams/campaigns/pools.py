@@ -2,9 +2,10 @@
 
 from streams.campaigns import cohorts, customers, proxies, relays, searches
 from streams.campaigns.cases import CLOSE_MARGIN, WITHDRAW_MS, Case
-from streams.campaigns.evidence import total, weigh
+from streams.campaigns.evidence import weigh
 from streams.campaigns.group import Group
 from streams.campaigns.groups import FAMILY_CATEGORIES
+from streams.campaigns.nats import total
 from streams.campaigns.publish import close, end_in, join_account_cases, revise
 from streams.campaigns.state import CampaignsState
 from streams.contracts.alert import Category, Evidence

@@ -3,8 +3,8 @@
 from typing import Any
 
 from streams.campaigns.cases import Case
-from streams.campaigns.evidence import total
 from streams.campaigns.group import Group
+from streams.campaigns.nats import total
 from streams.campaigns.state import HOUR_MS, CampaignsState
 from streams.contracts.alert import Category, Evidence
 from streams.operator import Record

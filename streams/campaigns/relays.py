@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from streams.campaigns.cohorts import group_of
-from streams.campaigns.evidence import OWNERS_WEIGHT, evidence, ramp
+from streams.campaigns.evidence import OWNERS_WEIGHT
 from streams.campaigns.group import Group
+from streams.campaigns.nats import evidence, ramp
 from streams.campaigns.shared import SharedTokens
 from streams.campaigns.table import AccountTable
 from streams.contracts.alert import Evidence

@@ -10,8 +10,9 @@ Cannot see: a search by accounts without anything in common, or one whose refusa
 import numpy as np
 
 from streams.campaigns.cohorts import group_of
-from streams.campaigns.evidence import evidence, ramp, weigh_apart
+from streams.campaigns.evidence import weigh_apart
 from streams.campaigns.group import Group
+from streams.campaigns.nats import evidence, ramp
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import SharedTokens
 from streams.campaigns.table import AccountTable

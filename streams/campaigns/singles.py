@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from streams.campaigns import watches
-from streams.campaigns.evidence import total
+from streams.campaigns.nats import total
 from streams.campaigns.publish import account_case
 from streams.campaigns.state import UNWATCHED, CampaignsState
 from streams.campaigns.watches import MATTERS, TRIGGER, TRIGGER_WITH

@@ -7,8 +7,8 @@ import msgspec
 
 from streams.campaigns.cases import Case
 from streams.campaigns.cluster_models import ClusterModels
-from streams.campaigns.evidence import total
 from streams.campaigns.families import Family
+from streams.campaigns.nats import total
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import SharedToken, TokenState
 from streams.campaigns.watches import Watch

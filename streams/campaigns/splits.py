@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from streams.campaigns.cases import Case
-from streams.campaigns.evidence import MEMBERS_MIN, total
 from streams.campaigns.evidence import weigh as weigh_group
 from streams.campaigns.families import Family
-from streams.campaigns.group import Group
+from streams.campaigns.group import MEMBERS_MIN, Group
 from streams.campaigns.groups import weigh
 from streams.campaigns.jobs import jobs
 from streams.campaigns.naming import named
+from streams.campaigns.nats import total
 from streams.campaigns.shared import SharedToken
 from streams.campaigns.state import CampaignsState
 from streams.operator import Record

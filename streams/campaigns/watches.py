@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import Struct
 
 from streams.accounts.features import LAYOUT
-from streams.campaigns.evidence import evidence, ramp
+from streams.campaigns.nats import evidence, ramp
 from streams.campaigns.reference import Reference
 from streams.campaigns.table import AccountTable
 from streams.contracts.alert import Evidence

@@ -3,9 +3,9 @@
 import pytest
 from campaign_feed import SETTINGS, START_MS, Feed, members, run, told
 
-from streams.campaigns.evidence import evidence
 from streams.campaigns.families import Member
 from streams.campaigns.group import Group
+from streams.campaigns.nats import evidence
 from streams.campaigns.operator import CampaignsOperator
 from streams.campaigns.pools import _settle
 from streams.contracts.alert import decode_alert

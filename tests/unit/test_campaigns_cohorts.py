@@ -8,7 +8,7 @@ import pytest
 from streams.accounts.features import put
 from streams.campaigns import cohorts
 from streams.campaigns.cohorts import Cohort
-from streams.campaigns.evidence import total
+from streams.campaigns.nats import total
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import SharedToken, SharedTokens
 from streams.campaigns.table import AccountTable

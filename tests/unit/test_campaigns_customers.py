@@ -5,7 +5,7 @@ import pytest
 
 from streams.campaigns import customers
 from streams.campaigns.cases import threshold
-from streams.campaigns.evidence import total
+from streams.campaigns.nats import total
 from streams.campaigns.shared import SharedToken, SharedTokens
 from streams.campaigns.table import AccountTable
 from streams.contracts.packets import CLIENT, NETWORK

@@ -8,11 +8,12 @@ import pytest
 from streams.campaigns import relays, watches
 from streams.campaigns.cases import threshold
 from streams.campaigns.cluster_models import ClusterModels
-from streams.campaigns.evidence import total, weigh
+from streams.campaigns.evidence import weigh
 from streams.campaigns.families import Member
 from streams.campaigns.group import Group
 from streams.campaigns.index import HashIndex
 from streams.campaigns.naming import named
+from streams.campaigns.nats import total
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import CONTENTS_MAX, SharedToken, SharedTokens
 from streams.campaigns.table import AccountTable

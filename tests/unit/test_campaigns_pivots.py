@@ -5,7 +5,7 @@ from campaign_feed import HOUR_MS, SETTINGS, START_MS
 
 from streams.accounts.features import put
 from streams.campaigns import pivots
-from streams.campaigns.evidence import evidence
+from streams.campaigns.nats import evidence
 from streams.campaigns.state import CampaignsState
 from streams.contracts.alert import AlertEvent, decode_alert
 from streams.contracts.packets import SIGNAL

@@ -3,9 +3,9 @@
 import numpy as np
 from campaign_feed import HOUR_MS, SETTINGS, START_MS
 
-from streams.campaigns.evidence import evidence
 from streams.campaigns.families import Member
 from streams.campaigns.group import Group
+from streams.campaigns.nats import evidence
 from streams.campaigns.pools import _settle
 from streams.campaigns.state import CampaignsState
 from streams.campaigns.upkeep import close_quiet

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streams.campaigns import searches
-from streams.campaigns.evidence import total
+from streams.campaigns.nats import total
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import SharedToken, SharedTokens
 from streams.campaigns.table import AccountTable

@@ -1,0 +1,67 @@
+"""Whether what a group's prompts wrap is work of its own, or comes from a list that anybody may run.
+
+A public test set has some hundred to some thousand questions: whoever runs it sends what others sent, as birthdays
+coincide, while a campaign divides its work. Cannot see: lists that are much longer, and what few exchanges do not show.
+"""
+
+import math
+
+from streams.campaigns.group import Group
+from streams.campaigns.nats import ramp
+from streams.campaigns.shared import CONTENTS_MAX, SharedToken
+from streams.contracts.packets import TEMPLATE
+
+LIST_CONTENTS = 1_500  # of a usual public test set: GSM8K has 1,319 questions, ARC 1,172, TruthfulQA 817, HumanEval 164
+RESENT_SHARE = 0.01  # of a campaign's exchanges repeat another one's content; simulated campaigns: at most 0.017
+
+
+def wrappers(group: Group) -> list[SharedToken]:
+    """The templates of a group, or if it has none all of its tokens."""
+    return [token for token in group.tokens if token.kind == TEMPLATE] or group.tokens
+
+
+def diversity(group: Group) -> float:
+    """How far contents differ, 0..1: 0 for one text sent by everybody, 1 for a new text in every exchange."""
+    tokens = wrappers(group)
+    exchanges, contents = sum(token.exchanges for token in tokens), sum(len(token.contents) for token in tokens)
+    return min(1.0, contents / max(1.0, min(exchanges, CONTENTS_MAX * len(group.tokens))))
+
+
+def counts(tokens: list[SharedToken]) -> tuple[int, int, int]:
+    """Exchanges, those whose content the same prompt had wrapped before, and different contents."""
+    exchanges, different = sum(token.exchanges for token in tokens), sum(token.different for token in tokens)
+    return exchanges, exchanges - different, different
+
+
+def listed(group: Group) -> float:
+    """0..1: how surely contents come from a list that others send, too, by the share that repeats another one."""
+    tokens = wrappers(group)
+    later, again = sum(token.later for token in tokens), sum(token.again for token in tokens)
+    # of a list of 2,000 a quarter is among the remembered ones; of a campaign's own, augmented ones a tenth is at most
+    found = ramp(again / later, 0.1, 0.25) * ramp(later, 50, 100) if later else 0.0
+    exchanges, repeated, different = counts([token for token in tokens if not token.later])
+    if different < 12 or repeated <= RESENT_SHARE * exchanges:
+        return found
+    # few, but more than clients that try again make: a list of a thousand shows at the hundredth exchange
+    share, usual = repeated / exchanges, RESENT_SHARE * exchanges
+    surprise = (repeated - usual) / math.sqrt(usual + 1.0)
+    return max(found, ramp(share, 0.05, 0.35), ramp(surprise, 1, 4) * ramp(share, 0.015, 0.03))
+
+
+def unlisted(group: Group) -> float:
+    """0..1: how surely contents come from no public list, which repeats itself by chance as birthdays do.
+
+    A likelihood ratio of two rates at which contents come again (Poisson): a campaign's, and that beside what draws
+    from a list of `LIST_CONTENTS` give. Cannot tell a list that is much longer.
+    """
+    exchanges = repeated = 0
+    expected = 0.0
+    for token in wrappers(group):
+        exchanges += token.exchanges
+        repeated += token.exchanges - token.different
+        early = token.exchanges - token.later
+        expected += early + LIST_CONTENTS * math.expm1(-early / LIST_CONTENTS)
+        expected += token.later * CONTENTS_MAX / LIST_CONTENTS
+    if not exchanges:
+        return 0.0
+    return ramp(expected - repeated * math.log1p(expected / (RESENT_SHARE * exchanges)), 2.0, 5.0)

@@ -1,0 +1,129 @@
+"""What explains a group without a campaign: an employer, a site, a course, a tool, an app, a public list."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from streams.campaigns.contents import counts, diversity, listed, unlisted, wrappers
+from streams.campaigns.group import Group, median
+from streams.campaigns.nats import evidence, ramp
+from streams.contracts.alert import Evidence
+from streams.contracts.packets import NEAR_HIGH, NETWORK, SYSTEM, TAIL, TEMPLATE
+
+DAY_MS = 86_400_000
+
+
+def strangers(group: Group) -> float:
+    """0..1: how little infrastructure the accounts have in common."""
+    return 1.0 - ramp(max(len(group.paid), len(group.pooled)) / len(group), 0.05, 0.3)
+
+
+def own(group: Group, unlike: float) -> float:
+    """0..1: how surely what is so ``unlike`` a public list is the group's own, and no open tool used on the side."""
+    return unlike * max(1.0 - strangers(group), ramp(median(group.purity), 0.1, 0.4))
+
+
+def one_network(group: Group) -> float:
+    """Largest share of the accounts that one network is used by."""
+    networks = (len(rows) for shared, rows in group.infrastructure.values() if shared.kind == NETWORK)
+    return max(networks, default=0) / len(group)
+
+
+def app_share(group: Group) -> float:
+    """Largest share of the accounts that show one system prompt."""
+    shown = Counter(token for row in group.at.tolist() for token in group.shared.system_of.get(row, ()))
+    return max(shown.values(), default=0) / len(group)
+
+
+def young_share(group: Group, now: int) -> float:
+    """Share of the accounts of known age that are younger than 45 days."""
+    created = group.rows["created"]
+    known = created > 0
+    young = known & ((now - created) / DAY_MS < 45)
+    return int(np.count_nonzero(young)) / max(1, int(np.count_nonzero(known)))
+
+
+def unproven(group: Group) -> list[Evidence]:
+    """What strangers share may be an open tool, or a list of which little has been sent yet: that repeats nothing."""
+    # such come with a few prompts, not with dozens
+    templates = sum(token.kind == TEMPLATE for token in group.tokens)
+    apart = strangers(group)
+    value = -3.0 * apart * (1.0 - own(group, max(unlisted(group), ramp(templates, 8, 24))))
+    different = counts(wrappers(group))[2]
+    detail = f"strangers, who may all run a public list or use an open tool: {different} contents so far"
+    return [evidence("benign.unproven", value, round(1.0 - apart, 4), 0.05, detail)]
+
+
+def copies(group: Group) -> list[Evidence]:
+    """What others send too, or the account sent before: a public list, a monitor's probes."""
+    held, tokens = group.shared.near_of, group.shared.tokens
+    shown = [
+        sum(1 for token in held.get(row, ()) if token in tokens and tokens[token].kind == NEAR_HIGH)
+        for row in group.at.tolist()
+    ]
+    again = 1.0 - median(group.rows["near_new"] / group.exchanges)
+    public = median(np.array(shown) / group.exchanges)
+    value = -6.0 * max(ramp(again, 0.08, 0.25), ramp(public, 0.4, 0.8))
+    detail = f"half of the accounts repeat themselves in {again:.0%} of their exchanges, and others in {public:.0%}"
+    return [evidence("benign.benchmark", value, round(max(again, public), 4), 0.15, detail)]
+
+
+def explanations(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
+    out = []
+    (kind, _), most = owners.most_common(1)[0]
+    share = most / n
+    if kind != "account" and share > 0.3:
+        name = "organisation" if kind == "org" else "private mail domain"
+        value = -7.0 * ramp(share, 0.3, 0.6)
+        out.append(evidence("benign.organisation", value, round(share, 4), 0.3, f"{share:.0%} belong to one {name}"))
+    widest = one_network(group)
+    if n >= 5 and widest > 0.3:
+        value = -4.0 * ramp(widest, 0.3, 0.7)
+        out.append(
+            evidence("benign.site", value, round(widest, 4), 0.3, f"{widest:.0%} come from one network: one site")
+        )
+    # conversations cost a campaign several times its tokens, and accounts with a past their price
+    turns = median(group.rows["first_turn"] / group.exchanges)
+    settled = 1.0 - ramp(young_share(group, now), 0.3, 0.6)
+    talks = ramp(0.6 - turns, 0.0, 0.3) * settled
+    edu = int(np.count_nonzero(group.rows["plan"] == 2)) / n
+    # a homework in everybody's own words differs in each of them, but is talked about
+    alike = max(talks, float(diversity(group) < 0.3))
+    if edu > 0.3 and alike:
+        value = -5.0 * ramp(edu, 0.3, 0.6) * alike
+        detail = f"{edu:.0%} on education plans, contents alike or talked about"
+        out.append(evidence("benign.course", value, round(edu, 4), 0.1, detail))
+    # who runs a public benchmark or the same probes sends what others sent; a campaign divides its work
+    if as_list := listed(group):
+        exchanges, repeated, different = counts(wrappers(group))
+        again = repeated / exchanges
+        detail = f"{again:.0%} of the exchanges repeat one of {different} contents: a public list"
+        out.append(evidence("benign.benchmark", -4.0 * as_list, round(again, 4), 0.05, detail))
+    median_uses, purity = median(group.uses), median(group.purity)
+    if n >= 5 and median_uses <= 2 and purity < 0.15:
+        value = -3.0 * (1.0 - ramp(len(group.paid) / n, 0.2, 0.6))  # who copies a prompt has no card in common
+        out.append(
+            evidence(
+                "benign.copied_prompt", value, round(purity, 4), 0.15,
+                "used once or twice by people who do other things",
+            )
+        )  # fmt: skip
+    # people who were there before, and mostly do other things
+    own = (group.rows["first"] < group.first - 2 * 3_600_000) & (group.purity < 0.4)
+    own_life = int(np.count_nonzero(own)) / n
+    if own_life > 0.3:
+        value = -2.0 * ramp(own_life, 0.3, 0.8)
+        out.append(
+            evidence(
+                "benign.own_life", value, round(own_life, 4), 0.3, f"{own_life:.0%} mostly did other things, and before"
+            )
+        )
+    systems = [token for token in group.tokens if token.kind == SYSTEM]
+    if turns < 0.6 and (app := app_share(group)) > 0.6:
+        value = -7.0 * ramp(app, 0.6, 0.9) * talks
+        detail = f"{app:.0%} show one system prompt, in conversations: one turn in {1 / max(turns, 0.01):.0f} opens one"
+        out.append(evidence("benign.tool", value, round(turns, 4), 0.6, detail))
+    if systems and not any(token.kind in (TEMPLATE, TAIL) for token in group.tokens):
+        out.append(evidence("benign.app", -3.0, len(systems), 0, "only a system prompt in common: an app's users"))
+    return out
