@@ -9,12 +9,13 @@ from streams.campaigns.table import _absorb
 from streams.config import Settings
 from streams.accounts.lay_out import lay_out
 from streams.pipeline import warm_up
+from streams.rows import _sort_each_time
 from streams.replay import Replay
 from streams.simulator.generate import Simulation
 from streams.simulator.plan import Plan
 from streams.tokens.link import link
 
-compiled = {"link": link, "uses": _uses, "absorb": _absorb, "lay_out": lay_out}
+compiled = {"link": link, "uses": _uses, "absorb": _absorb, "lay_out": lay_out, "sort": _sort_each_time}
 warm_up()
 before = {name: function.signatures for name, function in compiled.items()}
 assert all(before.values()), before
