@@ -5,7 +5,8 @@ import sys
 
 PROGRAM = """
 from streams.campaigns.shared import _uses
-from streams.campaigns.table import _absorb
+from streams.campaigns.singles import _matter
+from streams.campaigns.table import _absorb, _name
 from streams.config import Settings
 from streams.accounts.lay_out import lay_out
 from streams.pipeline import warm_up
@@ -15,7 +16,10 @@ from streams.simulator.generate import Simulation
 from streams.simulator.plan import Plan
 from streams.tokens.link import link
 
-compiled = {"link": link, "uses": _uses, "absorb": _absorb, "lay_out": lay_out, "sort": _sort_each_time}
+compiled = {
+    "link": link, "uses": _uses, "absorb": _absorb, "name": _name, "matter": _matter, "lay_out": lay_out,
+    "sort": _sort_each_time,
+}
 warm_up()
 before = {name: function.signatures for name, function in compiled.items()}
 assert all(before.values()), before
