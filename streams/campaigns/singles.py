@@ -9,11 +9,11 @@ from streams.campaigns.evidence import total
 from streams.campaigns.publish import account_case
 from streams.campaigns.state import UNWATCHED, CampaignsState
 from streams.campaigns.watches import MATTERS, TRIGGER, TRIGGER_WITH
-from streams.compiled import compiled
+from streams.compiled import compiled_with_arrays
 from streams.operator import Record
 
 
-@compiled
+@compiled_with_arrays
 def _matter(signals: Any, rows: Any, levels: Any, limit: float) -> Any:
     """Give the indices of the exchanges that begin or change a watch, or whose account's watch is at the limit."""
     found = np.empty(rows.size, np.int64)

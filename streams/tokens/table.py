@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from streams.compiled import compiled
+from streams.compiled import compiled, compiled_with_arrays
 from streams.tokens.link import absorb, token_slot
 
 _START_SLOTS = 1 << 12
@@ -18,7 +18,7 @@ ROW = np.dtype(
 )
 
 
-@compiled
+@compiled_with_arrays
 def _find_all(tokens: Any, wanted: Any) -> Any:
     slots = np.empty(wanted.size, np.int64)
     for i in range(wanted.size):
