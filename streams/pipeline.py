@@ -8,8 +8,8 @@ import numpy as np
 from streams.accounts.operator import AccountsOperator
 from streams.accounts.sightings import FirstSightings
 from streams.campaigns.operator import CampaignsOperator
-from streams.campaigns.shared import SharedTokens
-from streams.campaigns.table import AccountTable
+from streams.campaigns.singles import watch
+from streams.campaigns.state import CampaignsState
 from streams.config import Kafka, Settings
 from streams.contracts.fingerprint import fingerprint
 from streams.contracts.packets import ENDED, SIGHTING, SIGNAL, Sightings, encode_packet
@@ -51,12 +51,12 @@ def warm_up() -> None:
     sightings["time"], sightings["offset"] = times, range(n)
     packet = encode_packet(Sightings(0, 10**12 + 1, 10**12, ENDED, sightings.tobytes()))
     TokensOperator(Settings(kafka=Kafka(request_partitions=1)), 0).on_batch(Batch(0, range(1), [None], [packet]))
-    table, signals = AccountTable(), np.zeros(n, SIGNAL)
-    rows = table.insert(hashes)
-    table.absorb(rows, signals)
-    table.absorb(rows[:1], signals[:1])  # columns of one signal are contiguous: another type to numba
-    SharedTokens(1_000).absorb(rows, signals)
-    table.insert(hashes + np.uint64(1))
+    state, signals = CampaignsState(Settings()), np.zeros(n, SIGNAL)
+    rows = state.table.insert(hashes)
+    state.table.absorb(rows, signals)
+    state.shared.absorb(rows, signals)
+    watch(state, 0, signals, rows)
+    state.table.insert(hashes + np.uint64(1))
     fingerprint("Why is the sky blue?")
     operator = AccountsOperator(Settings(), 0)
     line = b'{"event_id":"%d","event_time":1,"account_id":"%d","model":"m","input_tokens":1,"output_tokens":1}'

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from streams.errors import StateError
+from streams.rows import joined
 
 SEGMENT_BYTES = 512_000  # half of Kafka's default limit for a record
 
@@ -42,7 +43,7 @@ class SegmentLog:
             out.append((self._key(number), None))
         if not self._new:
             return out
-        rows = np.concatenate([self._open, *self._new])
+        rows = joined([self._open, *self._new])
         self._new.clear()
         whole = rows.size - rows.size % self._limit
         for start in range(0, rows.size, self._limit):
@@ -78,7 +79,7 @@ class SegmentLog:
                     self._next, self._open = number, rows
         except ValueError as error:
             raise StateError(f"a segment under {self._prefix!r} is malformed: {error}") from None
-        return np.concatenate(parts)
+        return joined(parts)
 
     def _key(self, number: int) -> bytes:
         return self._prefix + b"%012d" % number

@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from streams.contracts.packets import ENDED, NO_TIME, RUNNING, Column
+from streams.rows import joined
 
 
 class Source(Struct, array_like=True):
@@ -86,7 +87,7 @@ class TickBuffer:
                     column["time"][old] = self.done + 1
                     self.forced += int(np.count_nonzero(old if mask is None else old & mask))
                 if mask is not None:
-                    column = column[mask]
+                    column = column.compress(mask)
             masks.append(mask)
             kept.append(column)
         if any(column.size for column in kept):
@@ -132,13 +133,13 @@ class TickBuffer:
                     entry.columns[i] = column[:0]
                 else:
                     mask = column["time"] <= until
-                    taken[i].append(column[mask])
-                    entry.columns[i] = column[~mask]
+                    taken[i].append(column.compress(mask))
+                    entry.columns[i] = column.compress(~mask)
             if max(entry.last) > until:
                 left.append(entry)
         self._entries = left
         self.done = until
-        return [np.concatenate(parts) for parts in taken]
+        return [joined(parts) for parts in taken]
 
     def position(self) -> Position:
         """Where a restore goes on: at the oldest record that still has items to be acted on."""

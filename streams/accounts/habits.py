@@ -12,7 +12,7 @@ import numpy as np
 
 from streams.accounts.account import SURPRISE_MAX, AccountModels
 from streams.accounts.features import LAYOUT
-from streams.compiled import compiled
+from streams.compiled import compiled, compiled_with_arrays
 
 SKIPPED, DUPLICATE, ACCEPTED = range(3)  # what became of an event
 TOGETHER = 8  # events that wait for each other
@@ -37,7 +37,7 @@ def _deviations(distance: Any, deviation: Any) -> Any:
     return np.uint64(min(np.float64(SURPRISE_MAX), distance / deviation)) if distance > 0.0 else np.uint64(0)
 
 
-@compiled
+@compiled_with_arrays
 def _learn(
     place: Any, habits: Any, free: Any, top: int, at: Any, events: Any, taken: Any, start: int, from_event: int,
     made: Any, full: Any, waited: Any, taught: int,

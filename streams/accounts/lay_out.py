@@ -6,7 +6,7 @@ import numpy as np
 
 from streams.accounts import features
 from streams.accounts.scan import COUNTRY, INFRASTRUCTURE, MODEL, TOKENS
-from streams.compiled import compiled
+from streams.compiled import compiled, compiled_with_arrays
 from streams.contracts.packets import CLIENT, HEAD, NEAR_HIGH, NEAR_LOW, NETWORK, SYSTEM, TAIL, TEMPLATE
 from streams.slots import home
 
@@ -78,7 +78,7 @@ def see(table: Any, pairs: Any, now: Any, life_s: int, out: Any) -> int:
     return total
 
 
-@compiled
+@compiled_with_arrays
 def lay_out(
     offset: Any, time: Any, rows: Any, taken: Any, kept: Any, infra: Any, content: Any, near: Any,
     seen: Any, pairs: Any, signals: Any, sightings: Any,

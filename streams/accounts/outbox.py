@@ -20,10 +20,11 @@ from streams.contracts.packets import (
     encode_packet,
 )
 from streams.operator import EVIDENCE, SIGHTINGS, Record
+from streams.rows import joined
 
 
 def _joined(parts: list[Any], dtype: Any) -> Any:
-    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype), *parts])
+    return parts[0] if len(parts) == 1 else joined([np.empty(0, dtype), *parts])
 
 
 class Outbox:
@@ -80,7 +81,7 @@ class Outbox:
         tick = (watermark - 1) // self._tick_ms  # the last one that is over, as those below see it
         destination = (sightings["token"] % np.uint64(self._destinations)).astype(np.int64)
         for i in range(self._destinations):
-            part = sightings[destination == i]
+            part = sightings.compress(destination == i)
             if part.size or changed or status != RUNNING or tick > self._sent_ticks[i]:
                 self._sent_ticks[i] = tick
                 packet = Sightings(self._partition, watermark, last_time, status, part.tobytes())

@@ -100,7 +100,8 @@ def take(
         if n >= few.shape[1] and many_at[r] < 0 and ring > few.shape[1]:
             top -= 1
             many_at[r] = free[top]
-            many[free[top], : few.shape[1]] = ids
+            for j in range(few.shape[1]):
+                many[free[top], j] = ids[j]
             ids = many[free[top]]
         ids[n % ring] = event.digest
         gap = np.int64(-1)

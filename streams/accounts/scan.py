@@ -47,7 +47,7 @@ from streams.accounts.fields import (
     words,
 )
 from streams.accounts.parse import parse
-from streams.compiled import compiled
+from streams.compiled import compiled, compiled_with_arrays
 from streams.contracts.packets import CLIENT, DEVICE, MAIL, NETWORK, PAYMENT, SYSTEM, TEMPLATE
 from streams.contracts.xxh3 import LENGTH_MAX, load64, murmur2, xxh3, xxh32
 
@@ -193,7 +193,7 @@ def _bins(number, real, there, topic, model):
     return bins | ((model & np.uint64(255)) << _MODEL_AT)
 
 
-@compiled
+@compiled_with_arrays
 def scan(schema, topics, data, ends, max_bytes, rows):
     """Read the records data[:ends[0]], data[ends[0]:ends[1]], ... into ``rows`` (zeros before).
 

@@ -26,7 +26,7 @@ from streams.campaigns.nats import evidence, ramp
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import SharedTokens
 from streams.campaigns.table import AccountTable
-from streams.compiled import compiled
+from streams.compiled import compiled_with_arrays
 from streams.contracts.alert import Evidence
 from streams.contracts.packets import DEVICE, NETWORK, PAYMENT
 
@@ -50,7 +50,7 @@ SHARES_LIKE = 0.25  # of the prompts: so much more or fewer with a purpose are a
 TIMES_MAX = 8.0  # as many exchanges as the median account, or so much fewer: the rest is another life
 
 
-@compiled
+@compiled_with_arrays
 def _pairs(means: Any, spread: Any, prompts: Any, alike: float) -> Any:
     """Tell which pairs of accounts are alike: squared distance against what chance makes of it."""
     n = prompts.size

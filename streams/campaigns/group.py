@@ -41,7 +41,7 @@ class Group:
     ) -> None:
         self.table, self.shared, self.tokens, self.now = table, shared, tokens, now
         self.at = np.array(sorted(members), np.int64)
-        self.rows = table.rows[self.at]
+        self.rows = table.rows.take(self.at)
         used = [members[row] for row in self.at.tolist()]
         columns = np.array([(m.uses, m.fresh, m.first, m.last, m.tokens, m.solid) for m in used], np.int64)
         self.uses, self.fresh, self.first, self.last, self.shown, self.solid = columns.reshape(-1, 6).T.copy()

@@ -7,6 +7,7 @@ import numpy as np
 from streams.campaigns.families import PHRASES
 from streams.campaigns.state import CampaignsState
 from streams.contracts.packets import LINK, NEAR_LOW, SIGNAL, TEMPLATE, Links, Signals
+from streams.rows import in_order
 
 INTRODUCTION = np.dtype([("offset", "<i8"), ("time", "<i8"), ("introduction", "O")])
 
@@ -33,8 +34,8 @@ def columns_of(packet: Signals | Links, items: Any) -> list[Any]:
 def ticks_of(taken: list[Any], tick_ms: int) -> list[Tick]:
     """Sort what was buffered (columns as of `columns_of`) and cut it into ticks; ticks without items are left out."""
     signals, links, who = taken
-    signals = signals[np.lexsort((signals["count"], signals["account"], signals["time"]))]
-    links = links[np.lexsort((links["offset"], links["account"], links["token"], links["time"]))]
+    signals = signals.take(in_order(signals["time"], signals["account"], signals["count"].astype(np.uint64)))
+    links = links.take(np.lexsort((links["offset"], links["account"], links["token"], links["time"])))
     accounts = np.array([w.account for w in who["introduction"]], np.uint64)
     who = who[np.lexsort((who["offset"], accounts, who["time"]))]
     columns = (signals, links, who)

@@ -11,7 +11,7 @@ import numpy as np
 from streams.accounts.features import LAYOUT, REFUSED
 from streams.campaigns.index import HashIndex, slot_of
 from streams.campaigns.uses import SOLID_CONTENTS, Uses
-from streams.compiled import compiled
+from streams.compiled import compiled, compiled_with_arrays
 from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL, TEMPLATE
 
 WORK_USES = 3  # uses with new content that make an account a worker
@@ -38,7 +38,7 @@ def _asks(quarter: Any) -> int:
     return 0 if quarter == 0 else ASKS if quarter >= 3 else 1
 
 
-@compiled
+@compiled_with_arrays
 def _uses(keys: Any, places: Any, rows: Any, signals: Any, uses: Any) -> int:
     """Look the tokens of signals up, kind by kind; return how many uses of shared ones there are."""
     one, three, seven = np.uint64(1), np.uint64(3), np.uint64(7)

@@ -9,7 +9,22 @@ from streams.campaigns.nats import total
 from streams.campaigns.publish import account_case
 from streams.campaigns.state import UNWATCHED, CampaignsState
 from streams.campaigns.watches import MATTERS, TRIGGER, TRIGGER_WITH
+from streams.compiled import compiled_with_arrays
 from streams.operator import Record
+
+
+@compiled_with_arrays
+def _matter(signals: Any, rows: Any, levels: Any, limit: float) -> Any:
+    """Give the indices of the exchanges that begin or change a watch, or whose account's watch is at the limit."""
+    found = np.empty(rows.size, np.int64)
+    n = 0
+    for i in range(rows.size):
+        bins, level = signals[i].bins, levels[rows[i]]
+        begins = bins & TRIGGER != 0 and bins & TRIGGER_WITH != 0
+        if begins or (level > UNWATCHED and bins & MATTERS != 0) or level >= limit:
+            found[n] = i
+            n += 1
+    return found[:n]
 
 
 def watch(state: CampaignsState, now: int, signals: Any, rows: Any) -> list[Record]:
@@ -19,13 +34,11 @@ def watch(state: CampaignsState, now: int, signals: Any, rows: Any) -> list[Reco
     is at the threshold.
     """
     limit = state.limit
-    bins, levels = signals["bins"], state.watch_levels.of(rows)
-    matters = ((bins & TRIGGER) != 0) & ((bins & TRIGGER_WITH) != 0)
-    matters |= (levels > UNWATCHED) & ((bins & MATTERS) != 0)
-    matters |= levels >= limit
+    at = _matter(signals, rows, state.watch_levels.upto(state.table.used.size), limit)
+    if not at.size:
+        return []
     out: list[Record] = []
-    at = np.flatnonzero(matters)
-    columns = (column[at].tolist() for column in (rows, signals["time"], bins))
+    columns = (column[at].tolist() for column in (rows, signals["time"], signals["bins"]))
     for row, time, bits in zip(*columns, strict=True):
         account = state.table.rows[row]
         watched = state.watches.get(row)

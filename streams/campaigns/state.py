@@ -34,11 +34,11 @@ class Levels:
             self._levels = grown
         self._levels[row] = level
 
-    def of(self, rows: Any) -> Any:
-        """Evidence of each of these rows."""
-        if rows.size and int(rows.max()) >= self._levels.size:
-            self.set(int(rows.max()), UNWATCHED)
-        return self._levels[rows]
+    def upto(self, rows: int) -> Any:
+        """Evidence of each row, for so many rows or more."""
+        if rows > self._levels.size:
+            self.set(rows - 1, UNWATCHED)
+        return self._levels
 
 
 class CampaignsState:

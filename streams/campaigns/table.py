@@ -44,11 +44,22 @@ _PROMPTS_MOST = np.iinfo(np.int8).max  # then all sums are halved, and what came
 
 
 @compiled
-def _absorb(rows: Any, at: Any, time: Any, output: Any, bins: Any, simhash: Any) -> None:
+def _name(rows: Any, at: Any, hashes: Any, dirty: Any) -> None:
+    """Give new rows the hash of their account."""
+    for i in range(at.size):
+        if rows[at[i]].hash == 0:
+            rows[at[i]].hash = hashes[i]
+            dirty[at[i] // CHUNK_ROWS] = True
+
+
+@compiled
+def _absorb(rows: Any, at: Any, signals: Any, dirty: Any) -> None:
     one = np.uint64(1)
     for i in range(at.size):
-        r, b, t = at[i], bins[i], time[i]
+        signal = signals[i]
+        r, b, t, simhash = at[i], signal.bins, signal.time, signal.simhash
         row = rows[r]
+        dirty[r // CHUNK_ROWS] = True
         if row.exchanges == 0:
             row.first = t
         row.last = max(row.last, t)
@@ -60,7 +71,7 @@ def _absorb(rows: Any, at: Any, time: Any, output: Any, bins: Any, simhash: Any)
             row.refused += 1
         elif outcome == THROTTLED:
             row.throttled += 1
-        row.output += output[i]
+        row.output += signal.output_tokens
         elicit = (b >> _S_ELICIT) & np.uint64(7)
         if elicit > 0:
             row.elicit_known += 1
@@ -90,14 +101,14 @@ def _absorb(rows: Any, at: Any, time: Any, output: Any, bins: Any, simhash: Any)
             row.topics[topic] += 1
         if row.hours[hour] < _MOST:
             row.hours[hour] += 1
-        if simhash[i] != 0:
+        if simhash != 0:
             if row.prompts == _PROMPTS_MOST:
                 row.prompts //= 2
                 for j in range(64):
                     row.bits[j] = np.int8(np.trunc(row.bits[j] / 2))
             row.prompts += 1
             for j in range(64):
-                row.bits[j] += np.int8(2 * ((simhash[i] >> np.uint64(j)) & one)) - np.int8(1)
+                row.bits[j] += np.int8(2 * ((simhash >> np.uint64(j)) & one)) - np.int8(1)
 
 
 class AccountTable:
@@ -136,10 +147,8 @@ class AccountTable:
                 dirty = np.zeros(grown.size // CHUNK_ROWS + 1, bool)
                 dirty[: self._dirty.size] = self._dirty
                 self._dirty = dirty
-            new = self.rows["hash"][at] == 0
-            self.rows["hash"][at[new]] = hashes[new]
+            _name(self.rows, at, hashes, self._dirty)
             self.names.extend([""] * (self._index.size - before))
-            self._dirty[at[new] // CHUNK_ROWS] = True
         return at
 
     def find(self, hashes: Any) -> Any:
@@ -160,24 +169,21 @@ class AccountTable:
     def introduce(self, introductions: list[Introduction]) -> None:
         """Take over who accounts are, in order; accounts not yet known get a row."""
         at = self.insert(np.array([who.account for who in introductions], np.uint64))
-        mails = self.rows["mail"]
+        # one by one: a tick has a handful, and arrays made of them cost more
+        mails, orgs, created, plans = (self.rows[name] for name in ("mail", "org", "created", "plan"))
         for row, who in zip(at.tolist(), introductions, strict=True):
             if (before := int(mails[row])) != who.mail:
                 self.mail_accounts[before] -= 1
                 self.mail_accounts[who.mail] += 1
                 mails[row] = who.mail
             self.names[row] = who.account_id
-        plans = [PLAN_CODES.get(who.plan.lower(), len(PLANS) - 1) for who in introductions]
-        # of several for one account the last stays
-        self.rows["org"][at] = np.array([who.org for who in introductions], np.uint64)
-        self.rows["created"][at] = [who.created_at for who in introductions]
-        self.rows["plan"][at] = plans
-        self._dirty[at // CHUNK_ROWS] = True
+            orgs[row], created[row] = who.org, who.created_at
+            plans[row] = PLAN_CODES.get(who.plan.lower(), len(PLANS) - 1)
+            self._dirty[row // CHUNK_ROWS] = True
 
     def absorb(self, at: Any, signals: Any) -> None:
         """Add signals (in order) to the rows ``at``."""
-        _absorb(self.rows, at, signals["time"], signals["output_tokens"], signals["bins"], signals["simhash"])
-        self._dirty[at // CHUNK_ROWS] = True
+        _absorb(self.rows, at, signals, self._dirty)
 
     def mark(self, at: int) -> None:
         """Tell that a row was changed from outside."""

@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from streams.compiled import compiled
+from streams.compiled import compiled, compiled_with_arrays
 from streams.contracts.prompt_words import CODE, MASKS, QUOTED, SEED, SINGLE, STEP, mix
 
 HEAD_UNITS = 12  # a word is 2 units, a character of a script without spaces 1: six words or twelve characters
@@ -25,7 +25,7 @@ def _vote(planes, carry):
         k += 1
 
 
-@compiled
+@compiled_with_arrays
 def simhash(hashes, n):
     """Give the 64-bit SimHash of single words and neighbouring pairs; 0 for no words.
 
@@ -56,7 +56,7 @@ def simhash(hashes, n):
     return above
 
 
-@compiled
+@compiled_with_arrays
 def skeleton(hashes, kinds, n, opening, closing):
     """Give the template, head and tail hashes of the masked text; 0 for what is too short to mean anything.
 

@@ -9,7 +9,7 @@ Everything is integer arithmetic, so each machine computes the same. Time is lin
 
 import numpy as np
 
-from streams.compiled import compiled
+from streams.compiled import compiled, compiled_with_arrays
 from streams.contracts.prompt_chars import (
     BLOCKS,
     BYTES,
@@ -59,7 +59,7 @@ def phrase_key(hashes, end, words):
     return mix(key)
 
 
-@compiled
+@compiled_with_arrays
 def lexicon_sums(hashes, kinds, n, last_words, phrase_keys, phrases, n_phrases, sums):
     """Add the weights of the phrases that occur to ``sums`` by class, each once; half inside quotes and code.
 
@@ -149,7 +149,7 @@ def _language(sums, counts):
     return chosen
 
 
-@compiled
+@compiled_with_arrays
 def analyse(data, last_words, phrase_keys, phrases, n_phrases):
     """Fingerprint one text: (simhash, template, head, tail, elicitation, grading, topic index, language index)."""
     n = len(data)

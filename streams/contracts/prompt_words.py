@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from streams.compiled import compiled
+from streams.compiled import compiled, compiled_with_arrays
 from streams.contracts.prompt_chars import (
     ASKS,
     BLOCKS,
@@ -51,7 +51,7 @@ def mix(h):
     return h ^ (h >> np.uint64(31))
 
 
-@compiled
+@compiled_with_arrays
 def tokenize(data, n, hashes, kinds, counts):
     """Cut data[:n] into words; fill ``hashes`` and ``kinds`` and add to ``counts``; give the number of tokens.
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from streams.compiled import compiled
+from streams.compiled import compiled, compiled_with_arrays
 from streams.contracts.packets import NEAR_HIGH, NEAR_LOW, TICK_ITEMS_BITS
 from streams.contracts.xxh3 import xxh3
 from streams.slots import home
@@ -180,7 +180,7 @@ def absorb(
     return total
 
 
-@compiled
+@compiled_with_arrays
 def link(
     sightings: Any, near: Any, near_life_s: int, distance: int, cap: int, table: Any, life_ms: Any, caps: Any,
     tick_ms: int, out: Any, changed: Any, stored: Any,

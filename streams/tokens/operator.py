@@ -23,6 +23,7 @@ from streams.contracts.packets import (
 )  # fmt: skip
 from streams.errors import StateError
 from streams.operator import EVIDENCE, MARKER_KEY, Batch, Checkpoint, Record
+from streams.rows import in_order
 from streams.segments import SegmentLog
 from streams.settings import maker
 from streams.state import NO_MARKER, distrust, pack, seal, unpack, unseal
@@ -110,8 +111,8 @@ class TokensOperator:
             sightings = taken[0] if taken else np.empty(0, SIGHTING)
             # an account shows a token of a kind once with an exchange, so that nothing else can tell two apart
             place = sightings["count"].astype(np.uint64) << np.uint64(8) | sightings["kind"]
-            order = np.lexsort((place, sightings["account"], sightings["time"]))
-            items = self._link(sightings[order])
+            order = in_order(sightings["time"], sightings["account"], place)
+            items = self._link(sightings.take(order))
         done = self._ticks.done
         status = ENDED if self.finished else IDLE if self._ticks.quiet else RUNNING
         if (done, status) == self._told:

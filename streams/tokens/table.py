@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from streams.compiled import compiled
+from streams.compiled import compiled, compiled_with_arrays
 from streams.slots import LOAD, START_SLOTS, free_slots, room
 from streams.tokens.link import KIND, SHARED, TOKEN, absorb, get, last_seen, put, token_slot
 
@@ -16,7 +16,7 @@ ROW = np.dtype(
 )
 
 
-@compiled
+@compiled_with_arrays
 def _find_all(table: Any, wanted: Any) -> Any:
     slots = np.empty(wanted.size, np.int64)
     for i in range(wanted.size):

@@ -3,7 +3,14 @@
 import importlib
 import sys
 
+import numpy as np
 import pytest
+from numba import config
+from numba.core.errors import NumbaError
+
+from streams.accounts.parse import _string_end
+from streams.compiled import compiled, compiled_with_arrays
+from streams.contracts.xxh3 import PADDING
 
 UPPER = """
 from lower import FACTOR, TABLE, add_one
@@ -61,3 +68,34 @@ def test_what_is_taken_from_another_file_counts(grow, old, new, expected):
     """A function or constant of another file that has changed is compiled in anew."""
     assert (21, 0) == grow(LOWER)
     assert (expected, 0) == grow(LOWER.replace(old, new))
+
+
+@pytest.fixture
+def no_cache(monkeypatch, tmp_path):
+    """Compile anew whatever is compiled: what comes from a cache cannot be looked into."""
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_references_are_counted_only_by_what_makes_arrays():
+    """Two atomic operations for each array of each call would be most of what reading a record takes."""
+
+    data = np.frombuffer(b'name"' + PADDING, np.uint8)
+    counted = []
+    for how in (compiled, compiled_with_arrays):
+        function = how(_string_end.py_func)
+        assert 4 == function(data, 0)
+        counted.append(any("NRT_incref" in text for text in function.inspect_llvm().values()))
+
+    assert [False, True] == counted
+
+
+def test_what_makes_arrays_must_say_so():
+    """The mistake shows when the function is first called, which is when the program warms up."""
+
+    def zeros(n):
+        return np.zeros(n)
+
+    assert [0.0, 0.0] == compiled_with_arrays(zeros)(2).tolist()
+    with pytest.raises(NumbaError):
+        compiled(zeros)(2)

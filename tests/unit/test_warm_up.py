@@ -6,17 +6,22 @@ import sys
 PROGRAM = """
 from streams.accounts import sightings
 from streams.campaigns.shared import _uses
-from streams.campaigns.table import _absorb
+from streams.campaigns.singles import _matter
+from streams.campaigns.table import _absorb, _name
 from streams.config import Settings
 from streams.accounts.lay_out import lay_out
 from streams.pipeline import warm_up
+from streams.rows import _sort_each_time
 from streams.replay import Replay
 from streams.simulator.generate import Simulation
 from streams.simulator.plan import Plan
 from streams.tokens import near, table
 from streams.tokens.link import link
 
-compiled = {"link": link, "uses": _uses, "absorb": _absorb, "lay_out": lay_out}
+compiled = {
+    "link": link, "uses": _uses, "absorb": _absorb, "name": _name, "matter": _matter, "lay_out": lay_out,
+    "sort": _sort_each_time,
+}
 for module in (sightings, near, table):
     compiled |= {f"{module.__name__} grows": module._rehash, f"{module.__name__} counts": module._live}
 warm_up()
