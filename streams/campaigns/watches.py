@@ -94,6 +94,9 @@ class Watch(Struct, array_like=True):
                 if 0 < self.probed < time and self.run <= PROBE_RUN and model in self.models:
                     self.returned = time
                 self.run_start, self.run, self.surprise, self.sizes, self.inputs = time, 0, 0, 0, 0
+                # many places at once say something of the run that they are seen in, not of one a day later
+                self.networks = sum(t > time - TOGETHER_MS for t in self.seen)
+                self.countries = sum(t > time - TOGETHER_MS for t in self.visited)
                 # what a thief has added by now, probe included, says nothing about the owner's habits
                 foreign = sum(t > time - TOGETHER_MS or t == self.probed for t in self.came) if self.probed else 0
                 self.before, self.rate, self.trust = past(account, time, foreign)

@@ -370,6 +370,22 @@ def test_what_an_owner_takes_up_at_home_is_no_sign_of_a_thief():
     assert "model" in totals[1]
 
 
+def test_places_of_an_earlier_run_say_nothing_of_a_later_one():
+    """Two servers that were taken up on one evening, one after the other, do not make the next move a theft."""
+    account = Crowd().rows[0].copy()
+    account["visits"], account["networks"] = 20, 2
+    watched = watches.watch(0, account, NOW)
+    place = {"new_network": 1, "new_client": 1, "new_country": 1}
+    for i in range(2):
+        watched.add(NOW + i * 60_000, bits(**ELSEWHERE, **place), account)
+    found = []
+    for hours in (0, 24):
+        watched.add(NOW + hours * HOUR_MS + 120_000, bits(**ELSEWHERE), account)
+        found.append([(item.value, item.detail) for item in watched.weigh() if "countries" in item.detail])
+
+    assert [[2.0], []] == [[value for value, _ in each] for each in found]
+
+
 def test_what_cannot_matter_to_a_watch_changes_none():
     """Without any bit of `MATTERS` an exchange leaves a watch as it was."""
     account = Crowd().rows[0].copy()
