@@ -71,17 +71,26 @@ class Group:
         """Mask of the accounts of these rows."""
         return np.array([row in rows for row in self.at.tolist()], bool)
 
-    def owners(self) -> Counter[tuple[str, int]]:
-        """Accounts per owner: an organisation, a private mail domain, else the account itself."""
-        found: Counter[tuple[str, int]] = Counter()
+    @cached_property
+    def owner_of(self) -> dict[int, tuple[str, int]]:
+        """Whose each row's account is: an organisation's, a private mail domain's, else its own."""
+        found: dict[int, tuple[str, int]] = {}
         for row, org, mail in zip(self.at.tolist(), self.rows["org"].tolist(), self.rows["mail"].tolist(), strict=True):
             if org:
-                found["org", org] += 1
+                found[row] = "org", org
             elif mail and self.table.mail_accounts[mail] <= PUBLIC_MAIL_ACCOUNTS:
-                found["mail", mail] += 1
+                found[row] = "mail", mail
             else:
-                found["account", row] += 1
+                found[row] = "account", row
         return found
+
+    def owners(self) -> Counter[tuple[str, int]]:
+        """Accounts per owner."""
+        return Counter(self.owner_of.values())
+
+    def _of_several(self, rows: list[int]) -> bool:
+        """Tell whether no owner has most of these: a firm's accounts share its card, and that joins no strangers."""
+        return 2 * Counter(self.owner_of[row] for row in rows).most_common(1)[0][1] <= len(rows)
 
     @cached_property
     def infrastructure(self) -> dict[int, tuple[SharedToken, list[int]]]:
@@ -112,14 +121,16 @@ class Group:
 
     @cached_property
     def paid(self) -> set[int]:
-        """Rows of the accounts that share a card or device with others of the group."""
+        """Rows of the accounts that share a card or device with others' accounts in the group."""
         tokens = self.infrastructure.values()
-        return {row for shared, rows in tokens if shared.kind in (PAYMENT, DEVICE) for row in rows}
+        shared = (rows for token, rows in tokens if token.kind in (PAYMENT, DEVICE) and self._of_several(rows))
+        return {row for rows in shared for row in rows}
 
     @cached_property
     def pooled(self) -> set[int]:
-        """Rows of the accounts that infrastructure joins to two others of the group or more."""
-        return {row for _, rows in self.pools if len(rows) >= MEMBERS_MIN for row in rows}
+        """Rows of the accounts that infrastructure joins to two others of the group or more, and not one owner's."""
+        joined = (rows for _, rows in self.pools if len(rows) >= MEMBERS_MIN and self._of_several(rows))
+        return {row for rows in joined for row in rows}
 
     def joined(self, common_min: int, common_share: float) -> list[tuple[int, list[int]]]:
         """Components joined by infrastructure: (earliest token, rows) of two accounts or more, largest first.
