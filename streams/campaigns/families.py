@@ -175,7 +175,9 @@ class Families:
             self._gather(self._uses[survivor], gone.tokens)
         into.tokens = sorted({*into.tokens, *gone.tokens})
         into.job = into.job or gone.job
-        into.looked_members = into.looked_exchanges = into.weighed_members = into.weighed_exchanges = 0
+        # one that takes in a smaller one has grown by that: of a rush hundreds of its users' own phrases join it
+        if gone.weighed_exchanges > into.weighed_exchanges or into.weighed_exchanges == 0:
+            into.looked_members = into.looked_exchanges = into.weighed_members = into.weighed_exchanges = 0
         self.dirty[survivor] = self.dirty[absorbed] = None
         self.merged.append((survivor, absorbed))
 

@@ -23,6 +23,9 @@ WARM_SHARE = 0.4  # of the threshold: from here on a group has River models
 # never come near the threshold, and were weighed at every exchange while they had fewer than ten.
 COLD_GROWTH, COLD_EXCHANGES = 1.25, 3  # in exchanges, whichever is more; in accounts as the others
 COLD_AGAIN_MS = 600_000
+# One in between is weighed again when it has grown by a tenth, but by the clock only every three minutes: a release
+# day's rush of hundreds of accounts stays there for hours, and weighing it takes 3 ms.
+NEAR_SHARE, TEPID_AGAIN_MS = 0.75, 180_000
 FAMILY_CATEGORIES = ("distillation", "technique_search", "anomaly")  # one may turn into another
 REFUSED_MIN = 20  # exchanges
 REFUSED_SHARE = 0.4  # of what accounts sent besides; of benign ones and of other campaigns hardly one in a hundred is
@@ -65,17 +68,19 @@ def _grown(state: CampaignsState, family: Family, now: int) -> bool:
 
 
 def _cold(state: CampaignsState, family: Family, now: int) -> bool:
-    """Tell whether a group was far from a case when it was last weighed and has hardly grown since.
+    """Tell whether a group was no case, nor close to one, when it was last weighed and has hardly grown since.
 
     When it is looked at does not depend on this: what is passed over is the weighing alone.
     """
     evidence = state.evidence_of.get(family.founder)
-    if evidence is None or evidence >= WARM_SHARE * state.limit or family.founder in state.case_of:
+    if evidence is None or evidence >= NEAR_SHARE * state.limit or family.founder in state.case_of:
         return False
+    tepid = evidence >= WARM_SHARE * state.limit
+    again_ms, growth, more = (TEPID_AGAIN_MS, LOOK_GROWTH, 1) if tepid else (COLD_AGAIN_MS, COLD_GROWTH, COLD_EXCHANGES)
     exchanges, size = state.families.size(family)
     return (
-        now - family.weighed_at < COLD_AGAIN_MS
-        and exchanges < max(family.weighed_exchanges * COLD_GROWTH, family.weighed_exchanges + COLD_EXCHANGES)
+        now - family.weighed_at < again_ms
+        and exchanges < max(family.weighed_exchanges * growth, family.weighed_exchanges + more)
         and size < family.weighed_members * LOOK_GROWTH + 1
     )
 
