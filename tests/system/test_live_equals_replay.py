@@ -97,22 +97,23 @@ def test_workers_that_join_are_killed_and_end_give_what_replay_gives(
 
 
 def test_workers_that_drain_a_full_topic_give_what_replay_gives(make_settings: Callable[..., Settings], tmp_path: Path):
-    """60,000 events that wait: two workers, a third that joins, a kill -9; small checkpoints that trail far behind."""
+    """120,000 events that wait: three workers that come one by one, a kill -9; small checkpoints that trail far behind.
+
+    They start at once: two had worked through 60,000 events before a third was there on a busy machine.
+    """
     settings = make_settings(
         Settings(campaigns=CAMPAIGNS, time=TIME, state=State(max_keys=100, campaigns_interval_s=2)),
         session_timeout_s=6,
     )
     create_topics(settings)
-    lines = write_events(busy_plan(60_000, 1_500, hours=6.0, lasting_h=3.0), tmp_path / "events.jsonl")
+    lines = write_events(busy_plan(120_000, 1_500, hours=6.0, lasting_h=3.0), tmp_path / "events.jsonl")
     expected, _ = replayed(tmp_path / "events.jsonl", settings)
     has_everything(expected, 100)
     Feed(settings).send(lines)
 
     follower = Follower(settings)
-    workers = [real_worker(settings, tmp_path, "--drain") for _ in range(2)]
+    workers = [real_worker(settings, tmp_path, "--drain") for _ in range(3)]
     try:
-        assert until(lambda: follower.at_least(len(expected) // 10))
-        workers.append(real_worker(settings, tmp_path, "--drain"))
         assert until(lambda: settled(settings, *workers)), workers[-1].log()
         assert until(lambda: follower.at_least(len(expected) // 3))
         assert 0 == forced(*workers)
