@@ -215,6 +215,7 @@ class Ticking:
         yield from self.progress()
 
     def act(self, tick: int, items: Sequence[tuple[Any, ...]], offset: int) -> Iterator[Record]:
+        """Do what the stage does with the items of a tick: each of the stages below has its own."""
         raise NotImplementedError
 
     def progress(self) -> Iterator[Record]:
