@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from streams.campaigns.dealt import dealt_to, evenness, well_known
 from streams.campaigns.evidence import weigh_apart
 from streams.campaigns.explanations import one_network
 from streams.campaigns.families import Member
@@ -42,11 +43,8 @@ POOL_PART = 0.25  # of the largest pool's size
 NETWORKS_MIN = 2  # in common with others of the group, or a card or a device
 JOINED_SHARE = 0.4
 ALIKE = 2.5  # deviations; measured on dealt-out sets: 95 % of pairs are below
-EVEN, ODD = 1.5, 2.2  # chi-square of hours by degree of freedom: of most accounts of a router, of hardly any
 FAR = 8.0  # deviations within which an outsider counts as near
 SKEWED = 0.8  # log deviation of volumes at which accounts are certainly not dealt to
-LENGTHS_LIKE = 0.7  # log: answers of half the length, or twice, are alike in any case
-SHARES_LIKE = 0.25  # of the prompts: so much more or fewer with a purpose are alike in any case
 TIMES_MAX = 8.0  # as many exchanges as the median account, or so much fewer: the rest is another life
 
 
@@ -125,11 +123,14 @@ def cohorts(table: AccountTable, shared: SharedTokens, covered: set[int], now: i
             # an account of few prompts is like many others, so the better known half tells
             known = group.rows["prompts"] >= np.median(group.rows["prompts"])
             joined = float(np.isin(group.at[known], pooled).mean())
+            whole = group
             if joined >= JOINED_SHARE and len(pooled) >= ACCOUNTS_MIN:
                 group = group.take(_tied(group, pooled))
                 group = group.take(_tied(group, _pooled(group)))  # who had joined a firm to the pool may be gone now
-            if (fits := _dealt_to(group)).sum() >= ACCOUNTS_MIN:
+            if (fits := dealt_to(group)).sum() >= ACCOUNTS_MIN:
                 group = group.take(fits)
+            if joined >= JOINED_SHARE and len(group) >= ACCOUNTS_MIN:
+                group = whole.take(well_known(whole, group, pooled) | np.isin(whole.at, group.at))
             first = min(range(len(group)), key=lambda i: (int(group.first[i]), int(group.rows["hash"][i])))
             out.append(Cohort(int(group.rows["hash"][first]), group, len(inside) / (len(inside) + near), joined))
     return out
@@ -181,59 +182,6 @@ def _grow(means: Any, prompts: Any, volumes: Any, seed: Any, free: Any) -> tuple
         return None
     known = prompts >= np.median(prompts[inside]) / 2
     return inside, int(np.count_nonzero((far > ALIKE) & (far <= FAR) & known))
-
-
-def evenness(group: Group) -> tuple[float, float]:
-    """How even load and hours are: 1 for what chance makes of requests that are dealt out, people are at 5 to 50.
-
-    Index of dispersion of the accounts' exchanges; chi-square of their hours of the day by degree of freedom.
-    """
-    exchanges = group.exchanges.astype(np.float64)
-    return float(exchanges.var(ddof=1) / exchanges.mean()), float(_hours(group).sum() / (len(group) - 1))
-
-
-def _hours(group: Group) -> Any:
-    """Chi-square of each account's hours of the day against the group's, by degree of freedom."""
-    hours = group.rows["hours"].astype(np.float64)
-    hours = hours[:, hours.sum(axis=0) > 0]
-    if hours.shape[1] < 2:
-        return np.ones(len(group))
-    expected = hours.sum(axis=1, keepdims=True) * hours.sum(axis=0) / hours.sum()
-    return ((hours - expected) ** 2 / expected).sum(axis=1) / (hours.shape[1] - 1)
-
-
-def _dealt_to(group: Group) -> Any:
-    """Mask of the accounts that fit in with the others, if most of them are dealt to: a person of one subject is not.
-
-    With 20 exchanges an account that is dealt to is outside of these bounds once in 500 times.
-    """
-    hours = _hours(group)
-    if float(np.median(hours)) > EVEN:
-        return np.ones(len(group), bool)
-    usual, span = float(np.median(group.exchanges)), float(np.median(group.last - group.first))
-    began = group.first >= np.percentile(group.first, 10) - span  # nobody was there long before
-    loaded = np.abs(group.exchanges - usual) <= 3.5 * math.sqrt(usual) + 2
-    return began & (hours <= ODD) & loaded & _answered_alike(group) & _asks_alike(group)
-
-
-def _answered_alike(group: Group) -> Any:
-    """Mask of the accounts whose answers are about as long as those that the others get."""
-    lengths = np.log((group.rows["output"] + 1.0) / np.maximum(1, group.rows["answered"]))
-    off = np.abs(lengths - np.median(lengths))
-    usual = np.median(group.exchanges)
-    spread = 1.4826 * np.median(off) * np.sqrt(np.maximum(1.0, usual / group.exchanges))  # deviation, if it is normal
-    return off <= np.maximum(3.5 * spread, LENGTHS_LIKE)
-
-
-def _asks_alike(group: Group) -> Any:
-    """Mask of the accounts that ask for reasoning, and grade, as large a share of their prompts as the others."""
-    fits = np.ones(len(group), bool)
-    for name in ("elicit", "grading"):
-        known = np.maximum(1, group.rows[f"{name}_known"].astype(np.int64))
-        share = float(group.rows[name].sum() / known.sum())
-        noise = np.sqrt(share * (1.0 - share) / known)
-        fits &= np.abs(group.rows[name] / known - share) <= 3.5 * noise + SHARES_LIKE
-    return fits
 
 
 def _pooled(group: Group) -> list[int]:

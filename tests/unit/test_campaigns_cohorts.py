@@ -115,6 +115,28 @@ def test_one_subject_and_one_pool():
     assert found[0] <= set(range(1000, 1000 + N))
 
 
+@pytest.mark.parametrize("everyday", [False, True], ids=["one subject", "everyday subjects"])
+def test_accounts_that_nothing_joins_with_their_pool(everyday: bool):
+    """Who sends as much as the others of a pool on one subject is named; of everyday subjects, only who is joined."""
+    town = Town(1)
+    town.live(1, 300, [town.subject() for _ in range(300)])
+    subject = town.subject()
+    town.deal(1000, N, subject)
+    bystander = 2000
+    town.send(bystander, subject, START_MS + town.rng.integers(24 * HOUR_MS, size=15))
+    joined = range(1000, 1000 + N - 5)
+    for i in range(0, len(joined), 5):
+        town.share(7 + i, PAYMENT, joined[i : i + 5])
+    if everyday:
+        town.table.rows["topics"][:, 3:6] = town.table.rows["topics"][:, 2:3]
+
+    found = [accounts for nats, accounts in town.nats() if nats >= ENOUGH]
+
+    assert 1 == len(found)
+    alone = found[0] - set(joined)
+    assert alone == (set() if everyday else set(range(1000 + N - 5, 1000 + N)))
+
+
 @pytest.mark.parametrize(
     "explain",
     [
