@@ -108,7 +108,7 @@ class Families:
             if not self.telling(shared):
                 return None
             shared.family = shared.token
-            self._sizes.pop(shared.token, None)
+            self._sizes[shared.token] = [shared.exchanges, len(shared.members)]
             family = self.families[shared.token] = Family(shared.token, [shared.token])
             self.dirty[shared.token] = None
             for member in sorted(shared.members):
@@ -163,8 +163,12 @@ class Families:
             return
         survivor, absorbed = sorted((a, b), key=lambda f: (tokens[f].first, f) if f in tokens else (0, f))
         into, gone = self.families[survivor], self.families.pop(absorbed)
-        self._sizes.pop(survivor, None)
-        self._sizes.pop(absorbed, None)
+        size, other = self._sizes.get(survivor), self._sizes.pop(absorbed, None)
+        if size is not None and other is not None:
+            size[0] += other[0]
+            size[1] = max(size[1], other[1])
+        else:
+            self._sizes.pop(survivor, None)
         self._uses.pop(absorbed, None)
         for token in gone.tokens:
             if token in tokens:
@@ -173,7 +177,8 @@ class Families:
                 self._shared.dirty[token] = None
         if survivor in self._uses:
             self._gather(self._uses[survivor], gone.tokens)
-        into.tokens = sorted({*into.tokens, *gone.tokens})
+        into.tokens += gone.tokens
+        into.tokens.sort()  # two sorted runs: no more than a merge
         into.job = into.job or gone.job
         # one that takes in a smaller one has grown by that: of a rush hundreds of its users' own phrases join it
         if gone.weighed_exchanges > into.weighed_exchanges or into.weighed_exchanges == 0:
