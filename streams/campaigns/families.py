@@ -136,11 +136,14 @@ class Families:
     def _join(self, shared: SharedToken, row: int) -> None:
         if shared.kind in PHRASES and ((member := shared.members.get(row)) is None or member[2] < 2):
             return  # met in passing
-        for one, common in self.common.add(row, shared.token):
-            if common >= COMMON_MIN:
-                other = self._shared.tokens.get(one)
-                if other is not None and other.family != shared.family and self._alike(one, shared.token, common):
-                    self._union(shared, other)
+        token, tokens = shared.token, self._shared.tokens
+        for one in self.common.add(row, token):
+            other = tokens.get(one)
+            if other is None or other.family == shared.family:
+                continue
+            common = self.common.between(one, token)
+            if common >= COMMON_MIN and self._alike(one, token, common):
+                self._union(shared, other)
 
     def join(self, one: Family, two: Family) -> Family | None:
         """Make one family of two whose accounts are much the same; None if they are known to do different jobs."""
@@ -273,8 +276,8 @@ class Families:
             return token
 
         for one in place:
-            for two, common in self.common.of(one):
-                if place[one] == place.get(two) and self._alike(one, two, common, EASE):
+            for two in self.common.of(one):
+                if place[one] == place.get(two) and self._alike(one, two, self.common.between(one, two), EASE):
                     parent[root(one)] = root(two)
         for family, parts in self.broken:
             found: dict[int, list[int]] = {}
