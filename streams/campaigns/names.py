@@ -32,12 +32,13 @@ class Names(Sequence[str]):
         return short.decode() or self._long.get(at, "")
 
     def __setitem__(self, at: int, name: str) -> None:
-        self._long.pop(at, None)
-        self._short[at] = b""
+        if self._long:
+            self._long.pop(at, None)
         # what an array of bytes gives back has lost the zeros at its end
         if len(name) <= _SHORT and name.isascii() and name[-1:] != "\0":
             self._short[at] = name.encode()
         else:
+            self._short[at] = b""
             self._long[at] = name
 
     def extend(self, names: Sequence[str]) -> None:
