@@ -12,6 +12,8 @@ households do; customers behind large networks or with the most popular programs
 
 import math
 from collections import Counter
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,9 +50,11 @@ def pool(table: AccountTable, shared: SharedTokens, now: int) -> tuple[int, Grou
     rows = routed(table, now)
     if rows.size < POOL_MIN:
         return None
+    clients = cache(lambda row: _clients(shared, row))  # of a pool's accounts each is asked for again and again
+    owner = cache(lambda row: _owner(table, row))
     found: dict[int, list[int]] = {}
     for row in rows.tolist():
-        customers = [t for t in shared.infrastructure_of.get(row, ()) if _customer(table, shared, t, row)]
+        customers = [t for t in shared.infrastructure_of.get(row, ()) if _customer(shared, t, row, clients, owner)]
         if customers:
             found[row] = customers
     if len(found) < POOL_MIN or len(found := _without_passers_by(found)) < POOL_MIN:
@@ -82,19 +86,21 @@ def _without_passers_by(found: dict[int, list[int]]) -> dict[int, list[int]]:
     return {row: c for row, c in found.items() if sizes[root(row)] > 2 and len(c) >= usual}
 
 
-def _customer(table: AccountTable, shared: SharedTokens, token: int, row: int) -> bool:
+def _customer(
+    shared: SharedTokens,
+    token: int,
+    row: int,
+    clients: Callable[[int], set[int]],
+    owner: Callable[[int], tuple[str, int]],
+) -> bool:
     """Tell whether an account of somebody else shows this network, too, and one of the same clients."""
     network = shared.tokens[token]
     if network.kind != NETWORK or network.degree > NETWORK_ACCOUNTS:
         return False
-    mine: set[int] | None = None
-    for other in network.seen:
-        if other == row or _owner(table, other) == _owner(table, row):
-            continue
-        mine = mine if mine is not None else _clients(shared, row)
-        if not mine.isdisjoint(_clients(shared, other)):
-            return True
-    return False
+    return any(
+        other != row and owner(other) != owner(row) and not clients(row).isdisjoint(clients(other))
+        for other in network.seen
+    )
 
 
 def _clients(shared: SharedTokens, row: int) -> set[int]:

@@ -108,7 +108,7 @@ class Families:
             if not self.telling(shared):
                 return None
             shared.family = shared.token
-            self._sizes.pop(shared.token, None)
+            self._sizes[shared.token] = [shared.exchanges, len(shared.members)]
             family = self.families[shared.token] = Family(shared.token, [shared.token])
             self.dirty[shared.token] = None
             for member in sorted(shared.members):
@@ -136,11 +136,14 @@ class Families:
     def _join(self, shared: SharedToken, row: int) -> None:
         if shared.kind in PHRASES and ((member := shared.members.get(row)) is None or member[2] < 2):
             return  # met in passing
-        for one, common in self.common.add(row, shared.token):
-            if common >= COMMON_MIN:
-                other = self._shared.tokens.get(one)
-                if other is not None and other.family != shared.family and self._alike(one, shared.token, common):
-                    self._union(shared, other)
+        token, tokens = shared.token, self._shared.tokens
+        for one in self.common.add(row, token):
+            other = tokens.get(one)
+            if other is None or other.family == shared.family:
+                continue
+            common = self.common.between(one, token)
+            if common >= COMMON_MIN and self._alike(one, token, common):
+                self._union(shared, other)
 
     def join(self, one: Family, two: Family) -> Family | None:
         """Make one family of two whose accounts are much the same; None if they are known to do different jobs."""
@@ -163,8 +166,12 @@ class Families:
             return
         survivor, absorbed = sorted((a, b), key=lambda f: (tokens[f].first, f) if f in tokens else (0, f))
         into, gone = self.families[survivor], self.families.pop(absorbed)
-        self._sizes.pop(survivor, None)
-        self._sizes.pop(absorbed, None)
+        size, other = self._sizes.get(survivor), self._sizes.pop(absorbed, None)
+        if size is not None and other is not None:
+            size[0] += other[0]
+            size[1] = max(size[1], other[1])
+        else:
+            self._sizes.pop(survivor, None)
         self._uses.pop(absorbed, None)
         for token in gone.tokens:
             if token in tokens:
@@ -173,7 +180,8 @@ class Families:
                 self._shared.dirty[token] = None
         if survivor in self._uses:
             self._gather(self._uses[survivor], gone.tokens)
-        into.tokens = sorted({*into.tokens, *gone.tokens})
+        into.tokens += gone.tokens
+        into.tokens.sort()  # two sorted runs: no more than a merge
         into.job = into.job or gone.job
         # one that takes in a smaller one has grown by that: of a rush hundreds of its users' own phrases join it
         if gone.weighed_exchanges > into.weighed_exchanges or into.weighed_exchanges == 0:
@@ -268,8 +276,8 @@ class Families:
             return token
 
         for one in place:
-            for two, common in self.common.of(one):
-                if place[one] == place.get(two) and self._alike(one, two, common, EASE):
+            for two in self.common.of(one):
+                if place[one] == place.get(two) and self._alike(one, two, self.common.between(one, two), EASE):
                     parent[root(one)] = root(two)
         for family, parts in self.broken:
             found: dict[int, list[int]] = {}

@@ -48,6 +48,7 @@ class Group:
         self.exchanges = self.rows["exchanges"].astype(np.int64)
         self.purity = self.uses / np.maximum(1, self.exchanges)
         self._taken: tuple[bytes, Group] | None = None  # the last part: who is named is asked for twice
+        self._whole: Group | None = None  # what this is a part of
 
     def __len__(self) -> int:
         return int(self.at.size)
@@ -60,7 +61,7 @@ class Group:
         if self._taken is not None and self._taken[0] == key:
             return self._taken[1]
         part = Group.__new__(Group)
-        part._taken = None
+        part._taken, part._whole = None, self
         part.table, part.shared, part.tokens, part.now = self.table, self.shared, self.tokens, self.now
         for name in ("at", "rows", "uses", "fresh", "first", "last", "shown", "solid", "exchanges", "purity"):
             setattr(part, name, getattr(self, name)[mask])
@@ -95,6 +96,8 @@ class Group:
     @cached_property
     def infrastructure(self) -> dict[int, tuple[SharedToken, list[int]]]:
         """Rare infrastructure tokens that two or more of the group share, with their rows."""
+        if self._whole is not None and "infrastructure" in vars(self._whole):
+            return self._whole.infrastructure_among(set(self.at.tolist()))
         held = self.shared.infrastructure_of
         shown: dict[int, int] = {}  # by whom first: most tokens are those of one account of the group
         found: dict[int, list[int]] = {}
@@ -106,11 +109,21 @@ class Group:
         for token in sorted(found):
             rows = found[token]
             shared = self.shared.tokens[token]
-            if shared.kind not in RARE_SHARE:
-                continue
-            limit = max(RARE_MIN[shared.kind], RARE_SHARE[shared.kind] * len(self.table))
-            # a token that mostly outsiders show is theirs, not the group's
-            if shared.degree <= limit or 2 * len(rows) >= shared.degree:
+            if shared.kind in RARE_SHARE and self._rare(shared, len(rows)):
+                out[token] = (shared, rows)
+        return out
+
+    def _rare(self, shared: SharedToken, shown: int) -> bool:
+        limit = max(RARE_MIN[shared.kind], RARE_SHARE[shared.kind] * len(self.table))
+        # a token that mostly outsiders show is theirs, not the group's
+        return shared.degree <= limit or 2 * shown >= shared.degree
+
+    def infrastructure_among(self, part: set[int]) -> dict[int, tuple[SharedToken, list[int]]]:
+        """Give the infrastructure of a part: what is not the whole's is not the part's either."""
+        out = {}
+        for token, (shared, whole) in self.infrastructure.items():
+            rows = [row for row in whole if row in part]
+            if len(rows) >= 2 and self._rare(shared, len(rows)):
                 out[token] = (shared, rows)
         return out
 

@@ -50,7 +50,7 @@ def look(state: CampaignsState, touched: dict[int, None], now: int) -> list[Reco
             found.looked_at = now
             state.families.dirty[founder] = None
         else:
-            out += weigh(state, found, now)
+            out += weigh(state, found, now, for_news=True)
     return out
 
 
@@ -85,8 +85,13 @@ def _cold(state: CampaignsState, family: Family, now: int) -> bool:
     )
 
 
-def weigh(state: CampaignsState, family: Family, now: int, at_once: bool = False) -> list[Record]:
-    """Compute a family's evidence and open, update or close its case; ``at_once`` does not wait for its next turn."""
+def weigh(
+    state: CampaignsState, family: Family, now: int, at_once: bool = False, for_news: bool = False
+) -> list[Record]:
+    """Compute a family's evidence and open, update or close its case; ``at_once`` does not wait for its next turn.
+
+    ``for_news`` leaves the evidence of an open case as it was if nothing could be told of it yet.
+    """
     tokens = _tokens(state, family)
     members = state.families.members(family)
     family.looked_exchanges, family.looked_members = state.families.size(family)
@@ -101,7 +106,10 @@ def weigh(state: CampaignsState, family: Family, now: int, at_once: bool = False
         state.groups_seen.append(now)
     group = Group(state.table, state.shared, members, tokens, now)
     core = named(group)
-    part = group.take(core) if int(core.sum()) >= MEMBERS_MIN else group
+    enough = int(core.sum()) >= MEMBERS_MIN
+    part = group.take(core) if enough else group
+    if for_news and case is not None and case.live and not _any_news(state, family, case, part, now):
+        return []
     items = weigh_group(part, state.reference, state.models.get(family.founder), now)
     evidence_total = total(items)
     limit = state.limit
@@ -109,8 +117,9 @@ def weigh(state: CampaignsState, family: Family, now: int, at_once: bool = False
     state.count("evidence_bucket", next((str(b) for b in EVIDENCE_BUCKETS if evidence_total <= b), "+Inf"))
     if evidence_total >= WARM_SHARE * limit and family.founder not in state.models:
         state.models[family.founder] = ClusterModels()
-    named_enough = evidence_total >= limit and int(core.sum()) >= MEMBERS_MIN
-    if named_enough and (joined := _join(state, family, part)) is not None:
+    named_enough = evidence_total >= limit and enough
+    partner = _partner(state, family, part) if named_enough else None
+    if partner is not None and (joined := state.families.join(family, partner)) is not None:
         return merge(state, now) + weigh(state, joined, now)
     if case is None or case.status == "merged":
         if not named_enough:
@@ -120,16 +129,29 @@ def weigh(state: CampaignsState, family: Family, now: int, at_once: bool = False
     return _update(state, case, part, items, limit, now, at_once)
 
 
-def _join(state: CampaignsState, family: Family, group: Group) -> Family | None:
-    """Join a family that is a campaign with one that has an open case and much the same accounts, if there is one."""
+def _partner(state: CampaignsState, family: Family, group: Group) -> Family | None:
+    """Find a family that has an open case and much the same accounts: it and a campaign's are one."""
     rows, job = set(group.at.tolist()), main_job(group.tokens)
     for founder, alert_id in state.case_of.items():
         case, other = state.cases.cases.get(alert_id), state.families.families.get(founder)
         if other is None or other is family or case is None or not case.live or not _much_the_same(rows, case):
             continue
         if job in (UNCLEAR, theirs := main_job(_tokens(state, other))) or theirs == UNCLEAR:
-            return state.families.join(family, other)
+            return other
     return None
+
+
+def _any_news(state: CampaignsState, family: Family, case: Case, group: Group, now: int) -> bool:
+    """Tell whether an open case may be revised now, closed for want of evidence, or joined with another one."""
+    return (
+        now - case.revised_at >= WITHDRAW_MS
+        or (state.cases.due(case, now) and _changed(case, group))
+        or _partner(state, family, group) is not None
+    )
+
+
+def _changed(case: Case, group: Group) -> bool:
+    return category_of(group) != case.category or set(group.at.tolist()) != case.members.keys()
 
 
 def _adopt(state: CampaignsState, family: Family, group: Group) -> Case | None:
@@ -196,11 +218,9 @@ def _update(
         return revise(state, case, "updated", group, items, limit, now) if fresh and total(items) >= limit else []
     if total(items) < limit - CLOSE_MARGIN:
         return close(state, case, now, items) if at_once or now - case.revised_at >= WITHDRAW_MS else []
-    category = category_of(group)
-    changed = category != case.category or set(rows) != set(case.members)
-    if not changed or not (at_once or state.cases.due(case, now)):
+    if not (at_once or state.cases.due(case, now)) or not _changed(case, group):
         return []
-    case.category = category
+    case.category = category_of(group)
     joined = [row for row in rows if row not in case.members]
     out = revise(state, case, "updated", group, items, limit, now)
     return out + join_account_cases(state, joined, case, now)

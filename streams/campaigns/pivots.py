@@ -23,11 +23,15 @@ _MODEL_AT, _MODEL_BITS = LAYOUT["model"]
 
 def note(state: CampaignsState, signals: Any, rows: Any) -> None:
     """Remember which accounts of open cases take up a model."""
-    for i in np.flatnonzero(signals["bins"] & _NEW_MODEL).tolist():
-        row, bins = int(rows[i]), int(signals["bins"][i])
-        for case in state.cases.live():
-            if case.kind == "cluster" and row in case.members:
-                case.moves[row] = (int(signals["time"][i]), bins >> _MODEL_AT & (1 << _MODEL_BITS) - 1)
+    cases = [case for case in state.cases.live() if case.kind == "cluster"]
+    if not cases:
+        return
+    at = np.flatnonzero(signals["bins"] & _NEW_MODEL)
+    columns = (column[at].tolist() for column in (rows, signals["time"], signals["bins"]))
+    for row, time, bins in zip(*columns, strict=True):
+        for case in cases:
+            if row in case.members:
+                case.moves[row] = (time, bins >> _MODEL_AT & (1 << _MODEL_BITS) - 1)
                 state.cases.dirty[case.alert_id] = None
 
 

@@ -12,7 +12,7 @@ from streams.accounts.features import LAYOUT, REFUSED
 from streams.campaigns.index import HashIndex, slot_of
 from streams.campaigns.uses import SOLID_CONTENTS, Uses
 from streams.compiled import compiled, compiled_with_arrays
-from streams.contracts.packets import HEAD, NEAR_LOW, SYSTEM, TAIL, TEMPLATE
+from streams.contracts.packets import HEAD, KIND_NAMES, NEAR_LOW, SYSTEM, TAIL, TEMPLATE
 
 WORK_USES = 3  # uses with new content that make an account a worker
 CONTENTS_MAX = 512  # different contents remembered per token: the first ones. Of later ones these tell which come again
@@ -68,13 +68,15 @@ def _use(shared: "SharedToken", member: Member, time: int, fresh: bool) -> None:
     if time > member[1]:
         member[1] = time
     member[2] += 1
-    shared.regulars += member[2] == 2
+    if member[2] == 2:
+        shared.regulars += 1
     if fresh:
         member[3] += 1
-        if member[3] >= WORK_USES:
-            first = member[3] == WORK_USES
-            shared.workers += first
-            shared.work += WORK_USES if first else 1
+        if member[3] > WORK_USES:
+            shared.work += 1
+        elif member[3] == WORK_USES:
+            shared.workers += 1
+            shared.work += WORK_USES
 
 
 # of kinds that have none; nobody writes to them
@@ -187,6 +189,7 @@ class SharedTokens:
         self.system_of: dict[int, list[int]] = {}
         self.content_of: dict[int, list[int]] = {}  # templates and how prompts begin and end
         self.near_of: dict[int, list[int]] = {}  # near prompts: of a busy account thousands
+        self._places = [self._place(kind) for kind in range(len(KIND_NAMES))]
         self.dirty: dict[int, None] = {}
         self._rows: list[int] = []  # row -> its number, as the one object that all the above have of it
 
@@ -214,8 +217,9 @@ class SharedTokens:
         if shared.kind not in COUNTED:
             before = shared.seen.get(row)
             if before is None:
+                shared.seen[row] = last
                 self._hold(shared, row)
-            if before is None or last > before:
+            elif last > before:
                 shared.seen[row] = last
         elif (member := shared.members.get(row)) is None:
             # a member's exchanges count from this tick on; what the founder showed before is one use
@@ -232,18 +236,18 @@ class SharedTokens:
             shared.last = last
         return shared
 
-    @property
-    def held_by(self) -> tuple[dict[int, list[int]], ...]:
-        """By account row, its tokens of all kinds."""
-        return self.infrastructure_of, self.system_of, self.content_of, self.near_of
-
     def _place(self, kind: int) -> dict[int, list[int]]:
         if kind == SYSTEM:
             return self.system_of
         return self.infrastructure_of if kind < TEMPLATE else self.content_of if kind < NEAR_LOW else self.near_of
 
+    @property
+    def held_by(self) -> tuple[dict[int, list[int]], ...]:
+        """By account row, its tokens of all kinds."""
+        return self.infrastructure_of, self.system_of, self.content_of, self.near_of
+
     def _hold(self, shared: SharedToken, row: int) -> None:
-        place = self._place(shared.kind)
+        place = self._places[shared.kind]
         if (held := place.get(row)) is None:
             place[row] = [shared.token]
         else:
@@ -268,24 +272,29 @@ class SharedTokens:
         uses = np.empty(len(SIGNAL_KINDS) * signals.size, USE)
         found = _uses(*self._index.slots, rows, signals, uses)
         touched: dict[int, list[Any]] = {}
+        counted = self._counted
         columns = (uses[name][:found].tolist() for name in USE.names or ())
         for place, row, time, content, refused, elicit, grading in zip(*columns, strict=True):
-            shared = self._counted[place]
+            shared = counted[place]
             shared.exchanges += 1
             if time > shared.last:
                 shared.last = time
-            shared.refused += refused
+            if refused:
+                shared.refused += 1
             if elicit:
                 shared.elicit_known += 1
-                shared.elicit += elicit == ASKS
+                if elicit == ASKS:
+                    shared.elicit += 1
             if grading:
                 shared.grading_known += 1
-                shared.grading += grading == ASKS
+                if grading == ASKS:
+                    shared.grading += 1
             contents = shared.contents
-            fresh = bool(content) and content not in contents
+            fresh = content != 0 and content not in contents
             if len(contents) >= CONTENTS_MAX:
                 shared.later += 1
-                shared.again += not fresh
+                if not fresh:
+                    shared.again += 1
             elif fresh:
                 contents.add(content)
                 if len(contents) == SOLID_CONTENTS and shared.together is not None:
@@ -318,7 +327,7 @@ class SharedTokens:
                 continue
             gone = [row for row, member in shared.members.items() if member[1] < before]
             gone += [row for row, last in shared.seen.items() if last < before]
-            place = self._place(shared.kind)
+            place = self._places[shared.kind]
             for row in gone:
                 if shared.kind in COUNTED:
                     _, _, uses, fresh = shared.members.pop(row)

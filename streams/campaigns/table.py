@@ -7,6 +7,7 @@ import numpy as np
 
 from streams.accounts.features import LAYOUT, REFUSED, THROTTLED
 from streams.campaigns.index import HashIndex
+from streams.campaigns.names import Names
 from streams.compiled import compiled
 from streams.contracts.packets import Introduction
 
@@ -117,7 +118,7 @@ class AccountTable:
     def __init__(self) -> None:
         self._index = HashIndex()
         self.rows = np.zeros(1024, ROW)
-        self.names: list[str] = []
+        self.names = Names()
         self.mail_accounts: Counter[int] = Counter()  # accounts per mail domain
         self._dirty = np.zeros(1024 // CHUNK_ROWS + 1, bool)  # chunks
 
@@ -208,7 +209,7 @@ class AccountTable:
             if chunk != expected or rows.size != len(names) or rows.size > CHUNK_ROWS:
                 raise ValueError(f"chunk {chunk} of the account table does not fit")
             parts.append(rows)
-            self.names += names
+            self.names.extend(names)
         if parts:
             self.rows = np.concatenate(parts)
             self._dirty = np.zeros(self.rows.size // CHUNK_ROWS + 1, bool)

@@ -79,14 +79,14 @@ class Watch(Struct, array_like=True):
             self.visited = [*[t for t in self.visited if t > time - TOGETHER_MS][-7:], time]
             self.countries = max(self.countries, len(self.visited))
         self.changes += bins >> _SHIFT["rate_change"] & 1
-        settled = int(account["visits"]) >= SETTLED_VISITS
-        if settled and bins & _NEW["new_network"] and bins & _NEW["new_client"]:
+        settled = bins & _NEW["new_network"] and int(account["visits"]) >= SETTLED_VISITS
+        if settled and bins & _NEW["new_client"]:
             self.places += 1
             self.came = [*self.came, time][-PLACES_FOREIGN:]
         model = bins >> _SHIFT["model"] & 255
         if away and bins & _NEW["new_model"]:
             self.models = [*self.models, model][-4:]
-            if settled and bins & _NEW["new_network"] and (bins >> _SHIFT["input"] & 15) <= PROBE_TOKENS_BIN:
+            if settled and (bins >> _SHIFT["input"] & 15) <= PROBE_TOKENS_BIN:
                 self.probed = time
         elsewhere = bins >> _SHIFT["other_client"] & 1 or model in self.models or self.networks >= MANY_NETWORKS
         if away and elsewhere:
