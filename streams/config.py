@@ -32,8 +32,8 @@ class Kafka(Struct, frozen=True, forbid_unknown_fields=True):
     dead_letters_retention_ms: Positive = 14 * 86_400_000
     max_record_bytes: Annotated[int, Meta(ge=1_000_000)] = 4_000_000
     session_timeout_s: Positive = 10
-    batch_max_events: Positive = 2_000
-    fetch_max_bytes: Positive = 2 << 20
+    batch_max_events: Positive = 4_000
+    fetch_max_bytes: Positive = 4 << 20
 
 
 class Time(Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ of two kinds are two tokens.
 
 import socket
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -27,11 +27,11 @@ from streams.accounts.scan import (
     WITH_TEXT,
     scan,
 )
+from streams.cells import Cells
 from streams.contracts.fingerprint import fingerprint
 from streams.contracts.hashing import hash32, hash64, murmur2
 from streams.contracts.packets import CLIENT, DEVICE, MAIL, NETWORK, PAYMENT, SYSTEM, TEMPLATE
 from streams.contracts.request import Client, Identity, Prompt, Rejected, RequestEvent, decode_request
-from streams.contracts.xxh3 import PADDING
 
 PLAN_CHARS = 32  # of a plan's name are kept
 CACHE_MAX = 1 << 15  # addresses remembered with their token; cleared when full (about 6 MB)
@@ -111,12 +111,10 @@ class Reader:
 
         Texts of prompts are turned into fingerprints and forgotten.
         """
-        whole = cast(Sequence[bytes], values) if None not in values else [value or b"" for value in values]
-        # a bytearray, since what is read-only would be compiled a second time
-        text = bytearray().join([*whole, PADDING])
-        ends = np.cumsum(np.fromiter(map(len, whole), np.int64, len(values)))
+        cells = values if isinstance(values, Cells) else Cells.of(values)
+        text = cells.text
         rows = np.zeros(len(values), EVENT)
-        scan(SCHEMA, TOPICS, np.frombuffer(text, np.uint8), ends, self._max_bytes, rows)
+        scan(SCHEMA, TOPICS, np.frombuffer(text, np.uint8), cells.at, cells.size, self._max_bytes, rows)
         if (left := np.flatnonzero(rows["read"] & (WITH_ADDRESS | WITH_TEXT))).size:
             self._finish(rows, left, text)
         odd = []

@@ -91,7 +91,7 @@ class AccountsOperator:
         """Take in records of the request topic; returns sightings, signals and dead letters."""
         events, odd = self._reader.read(batch.offsets, batch.values)
         out: list[Record] = []
-        missing = batch.keys.count(None) if isinstance(batch.keys, list) else list(batch.keys).count(None)
+        missing = batch.keys.count(None)
         for i, event in odd:
             if isinstance(event, Rejected):
                 self._count("events", "dead_letter")

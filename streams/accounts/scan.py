@@ -194,19 +194,17 @@ def _bins(number, real, there, topic, model):
 
 
 @compiled_with_arrays
-def scan(schema, topics, data, ends, max_bytes, rows):
-    """Read the records data[:ends[0]], data[ends[0]:ends[1]], ... into ``rows`` (zeros before).
+def scan(schema, topics, data, starts, sizes, max_bytes, rows):
+    """Read the records data[starts[0] : starts[0] + sizes[0]], ... into ``rows`` (zeros before).
 
-    ``data`` goes on for some bytes that are zero. A row of which nothing else is set is `ODD`.
+    ``data`` ends with some bytes that are zero. A row of which nothing else is set is `ODD`.
     """
     at, number, real = np.zeros(FIELDS, np.int64), np.zeros(FIELDS, np.int64), np.zeros(FIELDS, np.float64)
     size = np.zeros(FIELDS, np.int64)
     scratch = np.zeros(LENGTH_MAX + 16, np.uint8)
-    start = np.int64(0)
-    for e in range(ends.size):
-        end = ends[e]
-        begin, start = start, end
-        if begin == end or end - begin > max_bytes:
+    for e in range(starts.size):
+        begin, end = starts[e], starts[e] + sizes[e]
+        if not 0 < sizes[e] <= max_bytes:
             continue
         size[:] = -1
         number[:] = schema.default

@@ -4,13 +4,18 @@ Faust spends about 100 us on a message, whatever is in it. One message here stan
 so that this is paid once a batch: 9,600 events/s become over 100,000 (measured on Kafka 4.1, two cores).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from faust import Schema
 from faust.transport.utils import DefaultSchedulingStrategy
 
+from streams.cells import Cells
+from streams.contracts.xxh3 import PADDING
 from streams.operator import Batch
+from streams.rows import joined
+from streams.runtime.blocks import Block
 
 
 class Handover(NamedTuple):
@@ -38,14 +43,9 @@ class Chunk:
         "value",
     )
 
-    def __init__(self, tp: Any, records: list[Any]) -> None:
-        last = records[-1]
-        self.batch = Batch(
-            tp.partition,
-            [record.offset for record in records],
-            [record.key for record in records],
-            [record.value for record in records],
-        )
+    def __init__(self, tp: Any, blocks: list[Block]) -> None:
+        last = blocks[-1]
+        self.batch = batch_of(tp.partition, blocks)
         self.topic = tp.topic
         self.partition = tp.partition
         self.offset = last.offset
@@ -64,15 +64,53 @@ def batch_scheduler(max_events: int) -> type[DefaultSchedulingStrategy]:
 
     class BatchScheduler(DefaultSchedulingStrategy):
         @classmethod
-        def map_from_records(cls, records: Mapping[Any, list[Any]]) -> Any:
+        def map_from_records(cls, records: Mapping[Any, list[Block]]) -> Any:
             chunks = {tp: _chunks(tp, found, max_events) for tp, found in records.items()}
             return super().map_from_records(chunks)
 
     return BatchScheduler
 
 
-def _chunks(tp: Any, records: list[Any], max_events: int) -> list[Any]:
-    return [Chunk(tp, records[start : start + max_events]) for start in range(0, len(records), max_events)]
+def _chunks(tp: Any, blocks: list[Block], max_events: int) -> list[Any]:
+    chunks: list[Chunk] = []
+    parts: list[Block] = []
+    room = max_events
+    for block in blocks:
+        start = 0
+        while start < len(block):
+            parts.append(block[start : start + room])
+            start += len(parts[-1])
+            room -= len(parts[-1])
+            if not room:
+                chunks.append(Chunk(tp, parts))
+                parts, room = [], max_events
+    return [*chunks, Chunk(tp, parts)] if parts else chunks
+
+
+def batch_of(partition: int, blocks: list[Block]) -> Batch:
+    """Copy blocks into one buffer."""
+    pieces: list[memoryview | bytes] = []
+    columns = []
+    length = 0
+    for block in blocks:
+        places = block.places.copy()
+        start = int(places["key_at"][0])
+        end = int(places["value_at"][-1]) + max(0, int(places["value_size"][-1]))
+        pieces.append(memoryview(block.data)[start:end])
+        places["key_at"] += length - start
+        places["value_at"] += length - start
+        columns.append(places)
+        length += end - start
+    text = bytearray().join([*pieces, PADDING])
+    found = joined(columns)
+    offsets: Sequence[int] = range(int(found["offset"][0]), int(found["offset"][-1]) + 1)
+    if len(offsets) != found.size:  # there are gaps
+        offsets = found["offset"].tolist()
+    keys, values = (
+        Cells(text, np.ascontiguousarray(found[at]), np.ascontiguousarray(found[size]))
+        for at, size in (("key_at", "key_size"), ("value_at", "value_size"))
+    )
+    return Batch(partition, offsets, keys, values)
 
 
 class BatchSchema(Schema[Any, Any]):

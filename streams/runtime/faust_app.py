@@ -13,8 +13,8 @@ from streams.runtime.batches import BatchSchema, batch_scheduler
 from streams.runtime.kafka_client import sasl_password
 from streams.runtime.transport import Hooks, Transport
 
-QUEUED_BATCHES = 8  # per stage: what a rebalance throws away and reads again
-MAX_POLL_RECORDS = 5_000  # bounds the records in memory; measured: no gain beyond
+QUEUED_BATCHES = 4  # per stage: what a rebalance throws away and reads again
+MAX_POLL_RECORDS = 10_000  # bounds the records in memory; at 5,000 every other batch is what is left of a fetch
 DAY_S = 86_400.0
 NEVER_S = 10 * 365 * 86_400.0
 REQUEST_TIMEOUT_S = 30.0

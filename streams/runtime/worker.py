@@ -17,6 +17,7 @@ from confluent_kafka import KafkaException
 from streams.config import Settings
 from streams.errors import BrokerError, TopicError
 from streams.operator import ALERTS, DEAD_LETTERS, EVIDENCE, SIGHTINGS
+from streams.runtime import blocks
 from streams.runtime.drain import INPUTS, Drain
 from streams.runtime.host import OperatorFactory
 from streams.runtime.kafka_client import reach
@@ -104,6 +105,7 @@ class Worker:
             stage.open()
         if self._progress:
             self._progress.start()
+        blocks.warm_up()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)

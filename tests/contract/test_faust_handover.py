@@ -8,22 +8,29 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from streams.operator import Batch
 from streams.runtime.batches import BatchSchema, Chunk, Handover, batch_scheduler
+from streams.runtime.blocks import Block, Records, block_of
 from streams.runtime.transport import Consumer
 
 ONE, TWO = TP("in", 0), TP("in", 1)
 
 
-def record(offset: int) -> Any:
-    """A record as aiokafka's decoder makes it."""
-    return SimpleNamespace(offset=offset, key=b"k", value=b"%d" % offset, timestamp=1, timestamp_type=0)
+def block(*offsets: int) -> Block:
+    """Records of these offsets."""
+    return block_of(
+        [SimpleNamespace(offset=n, key=b"k", value=b"%d" % n, timestamp=1, timestamp_type=0) for n in offsets]
+    )
+
+
+def records(*offsets: int) -> Records:
+    """What aiokafka hands out of a partition."""
+    return Records([block(*offsets)])
 
 
 class FakeConsumer(Consumer):
     """The consumer without its base: `fetches` are what aiokafka hands out, `sought` is where it was sent."""
 
-    def __init__(self, fetches: list[Mapping[TP, list[Any]]], next_offsets: dict[int, int]) -> None:
+    def __init__(self, fetches: list[Mapping[TP, Records]], next_offsets: dict[int, int]) -> None:
         hooks: Any = SimpleNamespace(topic="in", next_offsets=lambda: next_offsets, on_fetch=lambda: None)
         self.hooks = hooks
         self.held = frozenset()
@@ -46,24 +53,26 @@ class FakeConsumer(Consumer):
 
     async def handovers(self, max_events: int = 2, hand_over: int = 1_000) -> list[Handover | None]:
         """One round of getmany; only the first ``hand_over`` chunks are converted, as when Faust breaks off."""
-        records = await self._getmany({ONE, TWO}, 1.0)
-        chunks = batch_scheduler(max_events)().iterate(records)
+        fetched = await self._getmany({ONE, TWO}, 1.0)
+        chunks = batch_scheduler(max_events)().iterate(fetched)
         return [self._to_message(tp, chunk).value for (tp, chunk), _ in zip(chunks, range(hand_over), strict=False)]
 
 
 def test_a_chunk_has_what_faust_reads_of_a_record():
     """Offsets, keys and values in order; its own offset is the last one's."""
-    chunk = Chunk(ONE, [record(3), record(4), record(7)])
+    chunk = Chunk(ONE, [block(3, 4), block(7)])
 
-    assert Batch(0, [3, 4, 7], [b"k"] * 3, [b"3", b"4", b"7"]) == chunk.batch
+    found = chunk.batch
+    assert (0, [3, 4, 7], [b"k"] * 3) == (found.partition, found.offsets, list(found.keys))
+    assert [b"3", b"4", b"7"] == list(found.values)
     assert (7, "in", 0) == (chunk.offset, chunk.topic, chunk.partition)
 
 
 def test_chunks_take_turns_and_keep_the_order_of_their_partition():
     """Round robin over partitions; none has more than the given number of records."""
-    records = {ONE: [record(offset) for offset in range(5)], TWO: [record(9)]}
+    fetched = {ONE: Records([block(0), block(1, 2, 3), block(4)]), TWO: Records([block(9)])}
 
-    chunks = [(tp, list(chunk.batch.offsets)) for tp, chunk in batch_scheduler(2)().iterate(records)]
+    chunks = [(tp, list(chunk.batch.offsets)) for tp, chunk in batch_scheduler(2)().iterate(fetched)]
 
     assert [(ONE, [0, 1]), (TWO, [9]), (ONE, [2, 3]), (ONE, [4])] == chunks
 
@@ -82,7 +91,7 @@ def test_every_chunk_says_what_it_follows():
     """From the seek on the chunks form a chain, over fetches and over holes in the offsets."""
 
     async def run() -> list[Handover | None]:
-        fetches = [{ONE: [record(5), record(6), record(9)]}, {ONE: [record(20)]}]
+        fetches = [{ONE: records(5, 6, 9)}, {ONE: records(20)}]
         consumer = FakeConsumer(fetches, {0: 5})
         await consumer.perform_seek()
         return [*await consumer.handovers(), *await consumer.handovers()]
@@ -96,7 +105,7 @@ def test_records_that_faust_drops_leave_a_hole_that_shows():
     """If Faust breaks off in the middle of a fetch, the next chunk follows more than was handed over."""
 
     async def run() -> list[Handover | None]:
-        consumer = FakeConsumer([{ONE: [record(offset) for offset in range(6)]}, {ONE: [record(6)]}], {0: 0})
+        consumer = FakeConsumer([{ONE: records(*range(6))}, {ONE: records(6)}], {0: 0})
         await consumer.perform_seek()
         return [*await consumer.handovers(hand_over=1), *await consumer.handovers()]
 
@@ -104,7 +113,7 @@ def test_records_that_faust_drops_leave_a_hole_that_shows():
 
     assert first is not None
     assert second is not None
-    assert [0, 1] == first.batch.offsets
+    assert [0, 1] == list(first.batch.offsets)
     assert 6 == second.follows
 
 
@@ -112,10 +121,10 @@ def test_what_was_fetched_before_a_seek_is_not_handed_over():
     """It is read again after the seek."""
 
     async def run() -> list[Handover | None]:
-        consumer = FakeConsumer([{ONE: [record(50)]}, {ONE: [record(5)]}], {0: 5})
-        records = await consumer._getmany({ONE}, 1.0)
+        consumer = FakeConsumer([{ONE: records(50)}, {ONE: records(5)}], {0: 5})
+        fetched = await consumer._getmany({ONE}, 1.0)
         await consumer.perform_seek()
-        stale = [consumer._to_message(tp, chunk).value for tp, chunk in batch_scheduler(2)().iterate(records)]
+        stale = [consumer._to_message(tp, chunk).value for tp, chunk in batch_scheduler(2)().iterate(fetched)]
         return [*stale, *await consumer.handovers()]
 
     stale, fresh = asyncio.run(run())
@@ -129,7 +138,7 @@ def test_nothing_is_handed_over_before_the_first_seek():
     """Until its state is restored a partition's records are nobody's."""
 
     async def run() -> list[Handover | None]:
-        return await FakeConsumer([{ONE: [record(5)]}], {}).handovers()
+        return await FakeConsumer([{ONE: records(5)}], {}).handovers()
 
     assert [None] == asyncio.run(run())
 

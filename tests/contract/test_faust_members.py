@@ -17,9 +17,6 @@ import pytest
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.subscription_state import Assignment, SubscriptionState, TopicPartitionState
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.structs import TopicPartition
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers import aiokafka as driver
@@ -27,8 +24,8 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP, ConsumerMessage
 
 from streams.config import Settings
+from streams.runtime.blocks import FetchResult, PartitionRecords, RecordBatches
 from streams.runtime.faust_app import faust_app
-from streams.runtime.transport import PlainRecords
 
 PINNED = {"faust-streaming": "0.15.", "aiokafka": "0.14.", "confluent-kafka": "2.16.", "mode-streaming": "0.7."}
 
@@ -44,6 +41,9 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer", ["self", "transport"]),
     (driver.AIOKafkaConsumerThread, "_ensure_consumer", ["self"]),
     (fetcher.PartitionRecords, "_consumer_record", ["self", "tp", "record"]),
+    (fetcher.FetchResult, "getall", ["self", "max_records"]),
+    (fetcher.FetchResult, "check_assignment", ["self", "tp"]),
+    (fetcher.FetchResult, "_update_position", ["self"]),
     (driver.Transport, "__init__", ["self", "args", "kwargs"]),
     (DefaultSchedulingStrategy, "map_from_records", ["records"]),
     (faust.App, "_create_directories", ["self"]),
@@ -87,21 +87,20 @@ def test_a_consumer_thread_is_told_its_wait_and_isolation_before_it_starts():
     assert "isolation_level=self._isolation_level" in source
 
 
-def test_records_come_as_they_are_decoded():
-    """The fetcher makes our reader, which skips what lies before the position as its base does."""
-    builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 10_000)
-    for offset in range(3):
-        builder.append(offset, 1_000 + offset, b"k", b"%d" % offset, [])
-    records = MemoryRecords(bytes(builder.build()))
-
-    found = PlainRecords(TopicPartition("t", 0), records, None, 1, None, None, True, fetcher.READ_COMMITTED)
-
-    assert [(1, b"k", b"1", 1_001, 0), (2, b"k", b"2", 1_002, 0)] == [
-        (each.offset, each.key, each.value, each.timestamp, each.timestamp_type) for each in found
-    ]
-    assert 3 == found.next_fetch_offset
-    assert PlainRecords is fetcher.PartitionRecords
-    assert "partition_records = PartitionRecords(" in inspect.getsource(fetcher.Fetcher._proc_fetch_request)
+def test_the_fetcher_reads_by_blocks():
+    """It makes what `blocks` has in place of its own, and asks that for what is used."""
+    source = inspect.getsource(fetcher.Fetcher._proc_fetch_request)
+    assert "records = MemoryRecords(part_data[-1])" in source
+    assert "partition_records = PartitionRecords(" in source
+    assert "FetchResult(" in source
+    assert (RecordBatches, PartitionRecords) == (fetcher.MemoryRecords, fetcher.PartitionRecords)
+    assert FetchResult is fetcher.FetchResult
+    source = inspect.getsource(fetcher.Fetcher.fetched_records)
+    assert "records = res_or_error.getall(max_records)" in source
+    assert "max_records -= len(drained[tp])" in source
+    base = inspect.getsource(PartitionRecords._unpack_records)
+    assert "if record.offset < self.next_fetch_offset:" in base
+    assert base.index("self._consumer_record(tp, record)") < base.index("self.next_fetch_offset = record.offset + 1")
 
 
 def test_positions_are_where_they_are_read():

@@ -13,6 +13,7 @@ from test_request_schema import FULL, near_valid
 from streams.accounts.columns import Reader
 from streams.accounts.fields import SCHEMA
 from streams.accounts.scan import EVENT, ODD, TOPICS, scan
+from streams.cells import Cells
 from streams.contracts.request import RequestEvent, decode_request
 from streams.contracts.xxh3 import PADDING
 from streams.simulator.generate import Simulation
@@ -27,14 +28,22 @@ RAW = json.dumps(FULL).encode()
 def scanned(raw: bytes) -> bool:
     """Tell whether the compiled way takes a record."""
     rows = np.zeros(1, EVENT)
-    scan(SCHEMA, TOPICS, np.frombuffer(raw + PADDING, np.uint8), np.array([len(raw)]), MAX_BYTES, rows)
+    scan(SCHEMA, TOPICS, np.frombuffer(raw + PADDING, np.uint8), np.array([0]), np.array([len(raw)]), MAX_BYTES, rows)
     return bool(rows["read"][0] != ODD)
+
+
+def cells_of(raws: list[bytes | None]) -> Cells:
+    """The values of keyed records in one buffer."""
+    cells = Cells.of([each for raw in raws for each in (b'"}, key', raw)])
+    return Cells(cells.text, cells.at[1::2].copy(), cells.size[1::2].copy())
 
 
 def check(raws: list[bytes | None]) -> None:
     """Hold each row against that of the decoder."""
     reader = Reader(MAX_BYTES)
     events, _ = reader.read(range(len(raws)), raws)
+    apart = reader.read(range(len(raws)), cells_of(raws))[0]  # as they come from Kafka, with other bytes in between
+    assert [events.rows[name].tolist() for name in NUMBERS] == [apart.rows[name].tolist() for name in NUMBERS]
     expected = [(i, decode_request(raw, MAX_BYTES)) for i, raw in enumerate(raws)]
     good = [(i, event) for i, event in expected if isinstance(event, RequestEvent)]
     assert [i for i, _ in good] == events.offset.tolist()
