@@ -21,6 +21,7 @@ from streams.errors import ConfigError
 
 PREFIX = "STILLWATCH_"
 FILE_VARIABLE = "STILLWATCH_CONFIG"
+EVENT_BYTES = 700  # of a record between stages, at most: 13 sightings of 46, or a signal of 88 and an introduction
 
 # What decides which alerts come out; addresses, sizes of batches and retention do not.
 DECISIVE_SECTIONS = ("time", "accounts", "tokens", "campaigns")
@@ -226,6 +227,9 @@ def _clashes(settings: Settings) -> Iterator[tuple[str, object, str]]:
     if settings.accounts.max_event_bytes >= kafka.max_record_bytes:
         must = f"must be below kafka.max_record_bytes ({kafka.max_record_bytes})"
         yield "accounts.max_event_bytes", settings.accounts.max_event_bytes, must
+    if kafka.batch_max_events * EVENT_BYTES > kafka.max_record_bytes:
+        must = f"must be at most kafka.max_record_bytes / {EVENT_BYTES} ({kafka.max_record_bytes // EVENT_BYTES})"
+        yield "kafka.batch_max_events", kafka.batch_max_events, must
     if not kafka.bootstrap.strip():
         yield "kafka.bootstrap", kafka.bootstrap, "must be HOST:PORT, several separated by commas"
     yield from _security(settings)

@@ -31,6 +31,7 @@ from streams.ticks import Position, TickBuffer
 from streams.tokens import near, table
 from streams.tokens.link import ITEMS_MAX, link
 
+LINKS_SHARE = 2  # links take at most half of the largest record
 REWRITE_ROWS = 100_000  # the log is rewritten when it holds four times the live rows and so many more
 
 
@@ -54,6 +55,7 @@ class TokensOperator:
         self.counters: dict[tuple[str, ...], int] = {}
         self._maker = maker(settings)
         limits, accounts = settings.tokens, settings.accounts
+        self._links_most = max(1, settings.kafka.max_record_bytes // LINKS_SHARE // LINK.itemsize)
         self._ticks = TickBuffer(settings.kafka.request_partitions, settings.time.tick_ms)
         life = [accounts.infrastructure_ttl_ms] * TEMPLATE + [accounts.content_ttl_ms] * (TAIL + 1 - TEMPLATE)
         caps = [limits.degree_cap] * TEMPLATE + [limits.content_degree_cap] * (NEAR_LOW + 1 - TEMPLATE)
@@ -117,10 +119,18 @@ class TokensOperator:
         status = ENDED if self.finished else IDLE if self._ticks.quiet else RUNNING
         if (done, status) == self._told:
             return []
-        self._told = (done, status)
+        (before, _), self._told = self._told, (done, status)
         self._count("links", n=items.size)
-        packet = Links(self.partition, done + 1 if done != NO_TIME else NO_TIME, done, status, items.tobytes())
-        return [Record(EVIDENCE, 0, None, encode_packet(packet))]
+        # A source that was far behind lets many ticks go at once, and their links may be more than a record holds.
+        # Only the last says how far this is, so that nothing is acted on before it is there.
+        full = items.size // self._links_most * self._links_most
+        parts = [items[at : at + self._links_most] for at in range(0, full, self._links_most)]
+        out = [self._packet(before, RUNNING, part) for part in parts]
+        return [*out, self._packet(done, status, items[full:])]
+
+    def _packet(self, done: int, status: int, links: Any) -> Record:
+        watermark = done + 1 if done != NO_TIME else NO_TIME
+        return Record(EVIDENCE, 0, None, encode_packet(Links(self.partition, watermark, done, status, links.tobytes())))
 
     def _link(self, sightings: Any) -> Any:
         n = sightings.size

@@ -97,6 +97,10 @@ def test_every_setting_can_come_from_the_environment(name: str):
             ["time.skew_max_ms = 6000 (file): must be above lateness_ms + tick_ms (6000)"],
         ),
         ("[accounts]\nmax_event_bytes = 4000000\n", ["must be below kafka.max_record_bytes (4000000)"]),
+        (
+            "[kafka]\nmax_record_bytes = 1000000\n",
+            ["kafka.batch_max_events = 4000 (default): must be at most kafka.max_record_bytes / 700 (1428)"],
+        ),
         ("[kafka]\nsecurity_protocol = 'TLS'\n", ["must be one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"]),
         (
             "[kafka]\nsecurity_protocol = 'SASL_SSL'\n",
