@@ -128,8 +128,9 @@ class TokenTable:
         self._used += gained
 
     def rows(self, token: Any) -> Any:
-        """Present rows of the given tokens (each once), for a checkpoint."""
-        return self._rows_at(_find_all(self._table, np.unique(token)))
+        """Present rows of the given tokens (each once) that are still held, for a checkpoint."""
+        slots = _find_all(self._table, np.unique(token))
+        return self._rows_at(slots[self._table["token"][slots] != 0])
 
     def all_rows(self) -> Any:
         """Rows of every token held."""

@@ -28,6 +28,7 @@ from streams.runtime.topics import STAGES, create_topics, input_partitions, stat
 from streams.settings import flatten, variable
 from streams.state import unseal
 from streams.tokens import near, table
+from streams.tokens.operator import TokensOperator
 
 HERE = Path(__file__).parent
 PATHS = os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -41,6 +42,7 @@ LIFETIMES_MS = {
     b"si": Accounts().infrastructure_ttl_ms,
     b"sc": Accounts().content_ttl_ms,
 }
+TOKEN_LIVES_MS = TokensOperator(Settings(), 0)._table.life_ms  # by kind
 
 Alert = tuple[bytes, bytes, tuple[tuple[str, bytes], ...]]  # key, value, headers
 
@@ -212,8 +214,8 @@ def stored(settings: Settings, stages: Sequence[str] = STAGES) -> dict[str, dict
 def contents(records: Mapping[bytes, bytes]) -> dict[bytes, object]:
     """What state records say, whatever checkpoints they were written by: logs of rows as the rows that count.
 
-    Of the log of tokens the last row of each counts; a first sighting or a near prompt may stand in its log twice, and
-    for a while after it has expired: when it goes depends on where checkpoints fall.
+    Of the log of tokens the last row of each counts; a first sighting or a near prompt may stand in its log twice. All
+    may stand there for a while after they have expired: when they go depends on where checkpoints fall.
     """
     found: dict[bytes, object] = {}
     logs: dict[bytes, list[bytes]] = {}
@@ -227,8 +229,9 @@ def contents(records: Mapping[bytes, bytes]) -> dict[bytes, object]:
         if prefix == b"t":
             _, last = np.unique(rows["token"][::-1], return_index=True)
             rows = rows[rows.size - 1 - last]
-        elif rows.size:
-            rows = rows[rows["time"] >= rows["time"].max() - LIFETIMES_MS[prefix]]
+        if rows.size:
+            life_ms = TOKEN_LIVES_MS[rows["kind"]] if prefix == b"t" else LIFETIMES_MS[prefix]
+            rows = rows[rows["time"] >= rows["time"].max() - life_ms]
         found[prefix] = np.unique(rows).tobytes()
     return found
 

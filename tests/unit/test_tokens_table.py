@@ -151,6 +151,16 @@ def test_grows_and_forgets():
     assert len(table) == len(table.all_rows())
 
 
+def test_a_token_that_is_gone_is_in_no_checkpoint():
+    """A token that expired and was forgotten since it was touched leaves no empty row behind."""
+    table = TokenTable(LIFE_MS, CAPS)
+    absorb(table, [(9, 1, 100, 1, 0)])
+    for first in (10, 10_010):  # the table grows before it looks at the time of what comes
+        absorb(table, [(token, 1, 1_000_000, 1, 0) for token in range(first, first + 10_000)])
+
+    assert [10] == table.rows(np.array([9, 10], np.uint64))["token"].tolist()
+
+
 def test_a_flood_of_tokens_pushes_itself_out():
     """At the budget, tokens that nobody shares are forgotten, the oldest first; what is shared stays."""
     table = TokenTable(LIFE_MS, CAPS, max_bytes=1_000_000)
