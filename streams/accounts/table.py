@@ -1,6 +1,6 @@
 """All accounts of a partition as rows, found and named by the hash of their id.
 
-An account takes 160 bytes in the columns, 128 more from its 8th exchange on for the ids of its last events, and some
+An account takes 128 bytes in the columns, 128 more from its 8th exchange on for the ids of its last events, and some
 200 for its name; its River models come on top (`streams.accounts.account`).
 """
 
