@@ -40,7 +40,7 @@ def young_share(group: Group, now: int) -> float:
     """Share of the accounts of known age that are younger than 45 days."""
     created = group.rows["created"]
     known = created > 0
-    young = known & ((now - created) / DAY_MS < 45)
+    young = known & (now // DAY_MS - created.astype(np.int64) < 45)
     return int(np.count_nonzero(young)) / max(1, int(np.count_nonzero(known)))
 
 

@@ -5,18 +5,17 @@ from typing import Any
 import numpy as np
 
 from streams.compiled import compiled
-
-_START_SLOTS = 1 << 12
-_LOAD = 0.6
+from streams.slots import LOAD, START_SLOTS, home, room
 
 
 @compiled
 def slot_of(keys: Any, key: Any) -> Any:
     """Give the slot of a key, or the one that it would take."""
-    mask = keys.size - 1
-    slot: Any = np.int64((key ^ (key >> np.uint64(32))) & np.uint64(mask))
+    slot: Any = home(key >> np.uint64(32), keys.size)
     while keys[slot] != 0 and keys[slot] != key:
-        slot = (slot + 1) & mask
+        slot += 1
+        if slot == keys.size:
+            slot = 0
     return slot
 
 
@@ -59,8 +58,8 @@ class HashIndex:
     """Rows of keys, numbered 0, 1, 2 ... in order of insertion, free rows first. 0 is no key."""
 
     def __init__(self) -> None:
-        self._keys = np.zeros(_START_SLOTS, np.uint64)
-        self._rows = np.zeros(_START_SLOTS, np.int32)
+        self._keys = np.zeros(START_SLOTS, np.uint64)
+        self._rows = np.zeros(START_SLOTS, np.int32)
         self._free = np.empty(0, np.int32)  # largest first: the smallest is given out first
         self.size = 0  # rows given out so far, the free ones included
 
@@ -71,10 +70,7 @@ class HashIndex:
 
     def load(self, keys: Any) -> None:
         """Hold these keys alone, each at its position; 0 is a free row. Raise ValueError if a key comes twice."""
-        slots = _START_SLOTS
-        while keys.size > slots * _LOAD:
-            slots *= 2
-        self._keys, self._rows = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
+        self._make(room(keys.size))
         self.size = keys.size
         self._free = np.flatnonzero(keys == 0)[::-1].astype(np.int32)
         at = np.flatnonzero(keys).astype(np.int32)
@@ -94,16 +90,15 @@ class HashIndex:
 
     def insert(self, keys: Any) -> Any:
         """Row of each key; unknown keys get the next rows, in order."""
-        while self.size + keys.size > self._keys.size * _LOAD:
-            self._grow()
+        if self.size + keys.size > self._keys.size * LOAD:
+            held, rows = self._keys, self._rows
+            self._make(room(self.size + keys.size))
+            used = np.flatnonzero(held)
+            _place(self._keys, self._rows, held[used], rows[used])
         out = np.empty(keys.size, np.int32)
         self.size, left = _lookup(self._keys, self._rows, keys, self.size, self._free, True, out)
         self._free = self._free[:left]
         return out
 
-    def _grow(self) -> None:
-        used = np.flatnonzero(self._keys)
-        order = np.argsort(self._rows[used])
-        keys, rows = self._keys[used][order], self._rows[used][order]
-        self._keys, self._rows = np.zeros(self._keys.size * 2, np.uint64), np.zeros(self._rows.size * 2, np.int32)
-        _place(self._keys, self._rows, keys, rows)
+    def _make(self, slots: int) -> None:
+        self._keys, self._rows = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)

@@ -24,12 +24,12 @@ class Levels:
     """Evidence of each watched account in nats, by row, so that a batch is looked up in one step."""
 
     def __init__(self) -> None:
-        self._levels = np.full(1024, UNWATCHED)
+        self._levels = np.full(1024, UNWATCHED, np.float32)  # all accounts have one: 4 bytes
 
     def set(self, row: int, level: float) -> None:
         """Note an account's evidence, `UNWATCHED` for none."""
         if row >= self._levels.size:
-            grown = np.full(row + row // 4, UNWATCHED)
+            grown = np.full(row + row // 4, UNWATCHED, np.float32)
             grown[: self._levels.size] = self._levels
             self._levels = grown
         self._levels[row] = level

@@ -1,11 +1,11 @@
-"""One row per account: what campaigns remembers of everybody (279 bytes and its id)."""
+"""One row per account: what campaigns remembers of everybody (249 bytes and its id)."""
 
 from collections import Counter
 from typing import Any
 
 import numpy as np
 
-from streams.accounts.features import LAYOUT, REFUSED, THROTTLED
+from streams.accounts.features import LAYOUT, REFUSED
 from streams.campaigns.index import HashIndex
 from streams.campaigns.names import Names
 from streams.compiled import compiled
@@ -16,16 +16,19 @@ PLAN_CODES = {
     "": 0, "free": 1, "trial": 1, "edu": 2, "education": 2, "student": 2, "pro": 3, "plus": 3, "individual": 3,
     "max": 3, "payg": 3, "team": 4, "business": 4, "startup": 4, "enterprise": 5, "scale": 5,
 }  # fmt: skip
+DAY_MS = 86_400_000
 CHUNK_ROWS = 512  # rows of one state record, about 130 KB
 
 ROW = np.dtype(
     [
-        ("hash", "<u8"), ("org", "<u8"), ("mail", "<u8"), ("created", "<i8"), ("first", "<i8"), ("last", "<i8"),
-        ("output", "<u8"), ("exchanges", "<u4"), ("answered", "<u4"), ("refused", "<u4"), ("throttled", "<u4"),
+        ("hash", "<u8"), ("org", "<u8"), ("mail", "<u8"), ("first", "<i8"), ("last", "<i8"),
+        ("output", "<u8"), ("exchanges", "<u4"), ("answered", "<u4"), ("refused", "<u4"),
         ("elicit", "<u4"), ("elicit_known", "<u4"), ("grading", "<u4"), ("grading_known", "<u4"), ("first_turn", "<u4"),
-        ("tools", "<u4"), ("near_new", "<u4"), ("networks", "<u4"), ("clients", "<u4"), ("countries", "<u4"),
-        ("models", "<u4"), ("surprise", "<u4"), ("drifts", "<u4"), ("foreign", "<u4"), ("visits", "<u4"),
-        ("plan", "u1"), ("learnt", "u1"),
+        ("tools", "<u4"), ("near_new", "<u4"), ("networks", "<u4"), ("clients", "<u4"),
+        ("visits", "<u2"), ("foreign", "<u2"),  # up to 65,535, which takes half a year of visits without a break
+        ("created", "<u2"),  # days since 1970, 0: not known
+        ("countries", "u1"),  # up to 255
+        ("plan", "u1"),
         ("topics", "<u2", (16,)), ("hours", "<u2", (24,)),  # up to 65,535
         # prompts by the bits of their SimHash: a bit that is set counts 1, else -1; and how many prompts that are
         ("bits", "i1", (64,)), ("prompts", "u1"),
@@ -33,14 +36,14 @@ ROW = np.dtype(
 )  # fmt: skip
 
 _S = {name: np.uint64(shift) for name, (shift, _) in LAYOUT.items()}
-_S_ELICIT, _S_GRADING, _S_TOPIC, _S_RATE = _S["elicitation"], _S["grading"], _S["topic"], _S["rate_surprise"]
+_S_ELICIT, _S_GRADING, _S_TOPIC = _S["elicitation"], _S["grading"], _S["topic"]
 _S_TURN, _S_TOOLS, _S_NET, _S_CLIENT = _S["first_turn"], _S["tools"], _S["new_network"], _S["new_client"]
-_S_MODEL, _S_COUNTRY, _S_CHANGE, _S_NEAR = _S["new_model"], _S["new_country"], _S["rate_change"], _S["new_near_prompt"]
+_S_COUNTRY, _S_NEAR = _S["new_country"], _S["new_near_prompt"]
 _S_OTHER_NET, _S_OTHER_CLIENT = _S["other_network"], _S["other_client"]
 _S_GAP = _S["gap"]
 _PAUSE = 9  # gap bin of 4 minutes and more
 _HIGH = 3  # quarter of 0.5 and above
-_MOST = np.iinfo(np.uint16).max
+_MOST, _COUNTRIES_MOST = np.iinfo(np.uint16).max, np.iinfo(np.uint8).max
 _PROMPTS_MOST = np.iinfo(np.int8).max  # then all sums are halved, and what came first fades
 
 
@@ -70,8 +73,6 @@ def _absorb(rows: Any, at: Any, signals: Any, dirty: Any) -> None:
             row.answered += 1
         elif outcome == REFUSED:
             row.refused += 1
-        elif outcome == THROTTLED:
-            row.throttled += 1
         row.output += signal.output_tokens
         elicit = (b >> _S_ELICIT) & np.uint64(7)
         if elicit > 0:
@@ -88,15 +89,12 @@ def _absorb(rows: Any, at: Any, signals: Any, dirty: Any) -> None:
         row.near_new += (b >> _S_NEAR) & one
         row.networks += (b >> _S_NET) & one
         row.clients += (b >> _S_CLIENT) & one
-        row.countries += (b >> _S_COUNTRY) & one
-        row.models += (b >> _S_MODEL) & one
-        row.drifts += (b >> _S_CHANGE) & one
+        if row.countries < _COUNTRIES_MOST:
+            row.countries += (b >> _S_COUNTRY) & one
         gap = (b >> _S_GAP) & np.uint64(15)
-        if gap >= _PAUSE:  # a visit
+        if gap >= _PAUSE and row.visits < _MOST:  # a visit
             row.visits += 1
             row.foreign += (b >> _S_OTHER_NET) & (b >> _S_OTHER_CLIENT) & one
-        if ((b >> _S_RATE) & np.uint64(7)) >= _HIGH:
-            row.surprise += 1
         topic, hour = (b >> _S_TOPIC) & np.uint64(15), (t // 3_600_000) % 24
         if row.topics[topic] < _MOST:
             row.topics[topic] += 1
@@ -178,7 +176,7 @@ class AccountTable:
                 self.mail_accounts[who.mail] += 1
                 mails[row] = who.mail
             self.names[row] = who.account_id
-            orgs[row], created[row] = who.org, who.created_at
+            orgs[row], created[row] = who.org, min(max(0, who.created_at // DAY_MS), _MOST)
             plans[row] = PLAN_CODES.get(who.plan.lower(), len(PLANS) - 1)
             self._dirty[row // CHUNK_ROWS] = True
 

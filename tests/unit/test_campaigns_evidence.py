@@ -20,7 +20,7 @@ from streams.campaigns.table import AccountTable
 from streams.contracts.alert import Evidence
 from streams.contracts.packets import NETWORK, PAYMENT, SIGNAL, TEMPLATE
 
-HOUR_MS = 3_600_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 NOW = 500_000 * HOUR_MS
 N = 20
 
@@ -35,7 +35,7 @@ class Crowd:
         self.at = at
         for name, value in (
             ("first", NOW - 30 * HOUR_MS), ("last", NOW), ("exchanges", 40), ("answered", 40),
-            ("created", NOW - 9_000 * HOUR_MS),
+            ("created", (NOW - 9_000 * HOUR_MS) // DAY_MS),
             ("elicit_known", 40), ("grading_known", 40), ("networks", 20), ("clients", 1),
         ):  # fmt: skip
             self.rows[name][at] = value
@@ -151,7 +151,7 @@ CASES = [
     (as_group, "I10", steady, nothing), (as_group, "I11", one_card, nothing),
     (as_group, "I12", shared_networks, nothing), (as_group, "I14", surge, steady),
     (as_group, "I18", around_the_clock, nothing), (as_group, "I29", nothing, uneven),
-    (as_group, "I19", set_(created=NOW - 24 * HOUR_MS), nothing),
+    (as_group, "I19", set_(created=(NOW - 24 * HOUR_MS) // DAY_MS), nothing),
     (as_relay, "I12", shared_networks, nothing), (as_relay, "I15", set_(countries=5), nothing),
     (as_relay, "I20", set_(networks=60), set_(networks=1)), (as_relay, "I21", set_(exchanges=4_000), nothing),
     (as_relay, "I22", set_(clients=9), nothing), (as_relay, "I29", nothing, uneven),

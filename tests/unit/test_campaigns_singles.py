@@ -1,12 +1,14 @@
 """Which exchanges of a tick are looked at one by one, and the table that these are looked up in."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.accounts.features import LAYOUT
 from streams.campaigns.singles import _matter
 from streams.campaigns.state import UNWATCHED, Levels
-from streams.campaigns.table import CHUNK_ROWS, AccountTable
+from streams.campaigns.table import CHUNK_ROWS, DAY_MS, AccountTable
 from streams.campaigns.watches import MATTERS, TRIGGER, TRIGGER_WITH
 from streams.contracts.packets import SIGNAL, Introduction
 
@@ -18,7 +20,7 @@ BINS = st.lists(st.sampled_from([int(bits) for bits in (TRIGGER, TRIGGER_WITH, M
 @given(st.lists(LEVELS, min_size=1, max_size=8), st.lists(st.tuples(st.integers(0, 7), BINS)))
 def test_what_matters(levels, exchanges):
     """As masks over whole columns have it: what may begin a watch or change one, and all of who is at the limit."""
-    levels, rows = np.array(levels), np.array([row for row, _ in exchanges], np.int32) % len(levels)
+    levels, rows = np.array(levels, np.float32), np.array([row for row, _ in exchanges], np.int32) % len(levels)
     signals = np.zeros(len(exchanges), SIGNAL)
     signals["bins"] = [sum(set(bits)) for _, bits in exchanges]
     bins, level = signals["bins"], levels[rows]
@@ -45,10 +47,37 @@ def test_the_last_introduction_counts():
     """Of several introductions of one account in a tick the last stays, and mail domains are counted once."""
     table = AccountTable()
 
-    table.introduce([Introduction(1, 1, 7, "a", 5, "pro", 10, 3), Introduction(2, 2, 7, "a", 6, "Free", 11, 4)])
+    table.introduce(
+        [Introduction(1, 1, 7, "a", 5, "pro", 10, 3), Introduction(2, 2, 7, "a", 6, "Free", 11 * DAY_MS, 4)]
+    )
 
     assert [(7, 6, 4, 11, 1)] == [tuple(map(int, table.used[0][["hash", "org", "mail", "created", "plan"]]))]
     assert {4: 1} == {mail: n for mail, n in table.mail_accounts.items() if mail and n}
+
+
+@pytest.mark.parametrize(("created_ms", "held"), [(0, 0), (-1, 0), (DAY_MS, 1), (2**62, 65_535)])
+def test_an_age_out_of_range_is_held_at_the_limit(created_ms: int, held: int):
+    """The day on which an account was made fits in 16 bits, whatever a request says of it."""
+    table = AccountTable()
+
+    table.introduce([Introduction(1, 1, 7, "a", 5, "pro", created_ms, 3)])
+
+    assert held == table.used[0]["created"]
+
+
+def test_small_counters_stop_at_their_limit():
+    """Visits and countries stop where their numbers end, and never begin again at nothing."""
+    table = AccountTable()
+    at = table.insert(np.array([7], np.uint64))
+    row = table.used[0]
+    row["visits"], row["countries"], row["exchanges"] = 65_535, 255, 70_000
+    exchange = np.zeros(1, SIGNAL)
+    exchange["time"] = 1
+    exchange["bins"] = (9 << LAYOUT["gap"][0]) | (1 << LAYOUT["new_country"][0])
+
+    table.absorb(at, exchange)
+
+    assert (65_535, 255, 70_001) == tuple(int(table.used[0][name]) for name in ("visits", "countries", "exchanges"))
 
 
 def test_a_checkpoint_has_the_chunks_that_changed():
