@@ -22,7 +22,7 @@ from conftest import private_settings
 from counting import Event, Golden, replay
 from live import REAL, Feed, busy_plan, write_events
 from support import PATIENCE_S, until
-from workers import Alert, WorkerProcess, contents, logs_of, make_events, read_alerts, stored
+from workers import WorkerProcess, contents, logs_of, make_events, read_alerts, stored
 
 from streams import pipeline
 from streams.config import Campaigns, Settings, State
@@ -178,7 +178,7 @@ def run(traffic: Traffic, feed: Feed, storm: Storm, actions: Sequence[str], brok
         assert 0 == last.wait(10 * PATIENCE_S), last.log()
 
 
-def compared(settings: Settings, traffic: Traffic, storm: Storm, told: str) -> tuple[list[Alert], int]:
+def compared(settings: Settings, traffic: Traffic, storm: Storm, told: str) -> int:
     """Alerts and state are those of an undisturbed run; returns how many alerts came twice."""
     alerts = read_alerts(settings)
     repeated = len(alerts) - len(set(alerts))
