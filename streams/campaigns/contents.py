@@ -12,6 +12,9 @@ from streams.campaigns.shared import CONTENTS_MAX, SharedToken
 from streams.contracts.packets import TEMPLATE
 
 LIST_CONTENTS = 1_500  # of a usual public test set: GSM8K has 1,319 questions, ARC 1,172, TruthfulQA 817, HumanEval 164
+# Nats, from no say to all of it: that of lists one in 650 ever looks like a campaign's own work (Ville's inequality).
+# With one in 150, a release day's rush of 13 accounts was a false case on one of some fifty demo seeds.
+UNLISTED_FROM, UNLISTED_TO = 2.5, 6.5
 RESENT_SHARE = 0.01  # of a campaign's exchanges repeat another one's content; simulated campaigns: at most 0.017
 
 
@@ -64,4 +67,5 @@ def unlisted(group: Group) -> float:
         expected += token.later * CONTENTS_MAX / LIST_CONTENTS
     if not exchanges:
         return 0.0
-    return ramp(expected - repeated * math.log1p(expected / (RESENT_SHARE * exchanges)), 2.0, 5.0)
+    nats = expected - repeated * math.log1p(expected / (RESENT_SHARE * exchanges))
+    return ramp(nats, UNLISTED_FROM, UNLISTED_TO)

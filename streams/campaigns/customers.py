@@ -30,7 +30,7 @@ from streams.contracts.packets import CLIENT, NETWORK
 NETWORKS_A_VISIT, CLIENTS_A_VISIT = 0.6, 0.5  # never seen before, by visit after the first
 NETWORK_ACCOUNTS = 8  # of a network in which a customer is recognised; a carrier, campus or VPN has more
 POOL_MIN = 6
-USUAL = 0.25  # of the customers in common that half of a pool's accounts have
+USUAL = 0.25  # of the networks, and of the customers in common, that half of a pool's accounts have
 # Of 20,000 benign accounts (tuning seeds 31, 34, 35; six hours) none is such a one, but three for ten minutes.
 BENIGN_SHARE, BENIGN_MIN = 1 / 40_000, 0.5  # accounts
 COMMON_MAX = 10.0  # nats
@@ -57,17 +57,27 @@ def pool(table: AccountTable, shared: SharedTokens, now: int) -> tuple[int, Grou
         customers = [t for t in shared.infrastructure_of.get(row, ()) if _customer(shared, t, row, clients, owner)]
         if customers:
             found[row] = customers
-    if len(found) < POOL_MIN or len(found := _without_passers_by(found)) < POOL_MIN:
+    found = _without_passers_by(_with_customers(table, found))
+    if len(found) < POOL_MIN:
         return None
     met = {token for customers in found.values() for token in customers}
     founder = min(met, key=lambda token: (shared.tokens[token].first, token))
     return founder, group_of(table, shared, list(found), now), len(met)
 
 
+def _with_customers(table: AccountTable, found: dict[int, list[int]]) -> dict[int, list[int]]:
+    """Accounts without those that came from hardly more than home where the others have had many customers."""
+    networks = dict(zip(found, table.rows["networks"][list(found)].tolist(), strict=True))
+    usual = USUAL * sorted(networks.values())[len(networks) // 2] if networks else 0.0
+    return {row: customers for row, customers in found.items() if networks[row] >= usual}
+
+
 def _without_passers_by(found: dict[int, list[int]]) -> dict[int, list[int]]:
     """Accounts with their customers, without passers-by: once most of them hang together, whoever met one other only,
     or met few of those in common where the others met many.
     """
+    if len(found) < POOL_MIN:
+        return found
     part = {row: row for row in found}
 
     def root(row: int) -> int:

@@ -116,10 +116,21 @@ def test_a_young_pool_is_kept_whole():
     assert list(range(N)) == group.at.tolist()
 
 
+def test_who_comes_from_hardly_more_than_home_is_no_account_of_a_busy_pool():
+    """One customer in common, but one new network where the others have had five, is a guest in a customer's home."""
+    pool, guest = Pool(), 0
+    pool.rows["networks"][pool.at] = 5
+    pool.rows["networks"][guest] = 1
+    _, group, _ = customers.pool(pool.table, pool.shared, NOW)
+
+    assert list(range(1, N)) == group.at.tolist()
+
+
 def test_chance_grows_with_the_accounts_held():
     """The same pool weighs less among so many accounts that as many are met there by chance."""
     pool = Pool()
     alone = pool.nats()
-    pool.table.insert(np.arange(1_000, 1_000_000, dtype=np.uint64) << np.uint64(32))
+    others = np.arange(1_000, 1_000_000, dtype=np.uint64) * np.uint64(0x9E37_79B9_7F4A_7C15)  # spread as hashes are
+    pool.table.insert(others)
 
     assert 0.0 < pool.nats() < LIMIT <= alone
