@@ -8,6 +8,11 @@ import numpy as np
 _SHORT = 24  # characters; longer ids are kept as strings
 
 
+def _plain(name: str) -> bool:
+    # what an array of bytes gives back has lost the zeros at its end
+    return name.isascii() and "\0" not in name
+
+
 class Names(Sequence[str]):
     """A list of strings, most of them short and in ASCII."""
 
@@ -34,8 +39,7 @@ class Names(Sequence[str]):
     def __setitem__(self, at: int, name: str) -> None:
         if self._long:
             self._long.pop(at, None)
-        # what an array of bytes gives back has lost the zeros at its end
-        if len(name) <= _SHORT and name.isascii() and name[-1:] != "\0":
+        if len(name) <= _SHORT and _plain(name):
             self._short[at] = name.encode()
         else:
             self._short[at] = b""
@@ -48,6 +52,9 @@ class Names(Sequence[str]):
             grown = np.zeros(max(self._size, 2 * self._short.size), self._short.dtype)
             grown[:before] = self._short[:before]
             self._short = grown
+        if max(map(len, names), default=0) <= _SHORT and _plain("".join(names)):
+            self._short[before : self._size] = np.array(names, self._short.dtype)
+            return
         for row, name in enumerate(names, before):
             if name:
                 self[row] = name

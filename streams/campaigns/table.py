@@ -212,4 +212,5 @@ class AccountTable:
             self.rows = np.concatenate(parts)
             self._dirty = np.zeros(self.rows.size // CHUNK_ROWS + 1, bool)
             self._index.load(np.ascontiguousarray(self.rows["hash"]))
-            self.mail_accounts.update(self.rows["mail"].tolist())
+            mails, accounts = np.unique(self.rows["mail"], return_counts=True)
+            self.mail_accounts = Counter(dict(zip(mails.tolist(), accounts.tolist(), strict=True)))

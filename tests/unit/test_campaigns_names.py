@@ -1,5 +1,7 @@
 """Ids of accounts, packed."""
 
+import pytest
+
 from streams.campaigns.names import Names
 
 IDS = ["a", "", "x" * 24, "x" * 25, "zürich", "zero\0", "b\0c", "user@mail.example"]
@@ -15,6 +17,16 @@ def test_any_id_comes_back():
 
     assert IDS == names[: len(IDS)] == names[1_500 : 1_500 + len(IDS)]
     assert len(IDS) + 2_000 == len(names)
+
+
+@pytest.mark.parametrize("names", [[], ["", "a", "x" * 24], *([each, "a"] for each in IDS)])
+def test_names_come_back_however_they_are_appended(names):
+    """Many at once that are all short and plain, which are copied as one array, and with another among them."""
+    packed = Names()
+    packed.extend(["first"])
+    packed.extend(names)
+
+    assert ["first", *names] == list(packed)
 
 
 def test_a_row_is_given_to_somebody_else():
