@@ -30,7 +30,7 @@ from streams.contracts.packets import CLIENT, NETWORK
 NETWORKS_A_VISIT, CLIENTS_A_VISIT = 0.6, 0.5  # never seen before, by visit after the first
 NETWORK_ACCOUNTS = 8  # of a network in which a customer is recognised; a carrier, campus or VPN has more
 POOL_MIN = 6
-USUAL = 0.25  # of the networks, and of the customers in common, that half of a pool's accounts have
+USUAL = 0.25  # of the networks, the clients, and the customers in common that half of a pool's accounts have
 # Of 20,000 benign accounts (tuning seeds 31, 34, 35; six hours) none is such a one, but three for ten minutes.
 BENIGN_SHARE, BENIGN_MIN = 1 / 40_000, 0.5  # accounts
 COMMON_MAX = 10.0  # nats
@@ -66,10 +66,16 @@ def pool(table: AccountTable, shared: SharedTokens, now: int) -> tuple[int, Grou
 
 
 def _with_customers(table: AccountTable, found: dict[int, list[int]]) -> dict[int, list[int]]:
-    """Accounts without those that came from hardly more than home where the others have had many customers."""
-    networks = dict(zip(found, table.rows["networks"][list(found)].tolist(), strict=True))
-    usual = USUAL * sorted(networks.values())[len(networks) // 2] if networks else 0.0
-    return {row: customers for row, customers in found.items() if networks[row] >= usual}
+    """Accounts without those that came from hardly more than home, or by the same client, where the others have had
+    many customers.
+    """
+    if not found:
+        return found
+    rows = table.rows[list(found)]
+    enough = np.ones(rows.size, bool)
+    for name in ("networks", "clients"):
+        enough &= rows[name] >= USUAL * np.median(rows[name])
+    return {row: customers for (row, customers), kept in zip(found.items(), enough.tolist(), strict=True) if kept}
 
 
 def _without_passers_by(found: dict[int, list[int]]) -> dict[int, list[int]]:

@@ -116,11 +116,12 @@ def test_a_young_pool_is_kept_whole():
     assert list(range(N)) == group.at.tolist()
 
 
-def test_who_comes_from_hardly_more_than_home_is_no_account_of_a_busy_pool():
-    """One customer in common, but one new network where the others have had five, is a guest in a customer's home."""
+@pytest.mark.parametrize("column", ["networks", "clients"])
+def test_who_comes_from_hardly_more_than_home_is_no_account_of_a_busy_pool(column):
+    """One customer in common, but one new network or client where the others have had five: a customer's guest."""
     pool, guest = Pool(), 0
-    pool.rows["networks"][pool.at] = 5
-    pool.rows["networks"][guest] = 1
+    pool.rows[column][pool.at] = 5
+    pool.rows[column][guest] = 1
     _, group, _ = customers.pool(pool.table, pool.shared, NOW)
 
     assert list(range(1, N)) == group.at.tolist()
