@@ -77,7 +77,7 @@ def test_nobody_runs_ahead_of_a_worker_that_stands_still(make_settings: Callable
         Settings(time=Time(skew_max_ms=SKEW_MAX_MS, idle_after_s=600)), session_timeout_s=120, batch_max_events=100
     )
     create_topics(settings)
-    events = make_events(80_000, even=True)
+    events = make_events(160_000, even=True)  # twice a poll and what is queued must be less than a partition
 
     with WorkerProcess(settings, tmp_path) as going, WorkerProcess(settings, tmp_path) as standing:
         produce(settings, events[:2_000])
