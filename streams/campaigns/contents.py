@@ -12,8 +12,9 @@ from streams.campaigns.shared import CONTENTS_MAX, SharedToken
 from streams.contracts.packets import TEMPLATE
 
 LIST_CONTENTS = 1_500  # of a usual public test set: GSM8K has 1,319 questions, ARC 1,172, TruthfulQA 817, HumanEval 164
-# Nats, from no say to all of it: that of lists one in 650 ever looks like a campaign's own work (Ville's inequality).
-# With one in 150, a release day's rush of 13 accounts was a false case on one of some fifty demo seeds.
+# Nats, from no say to all of it. Were a list's repeats as many as supposed here, one list in 650 would ever get there
+# (Ville's inequality), and one in 150 with 5 nats: too many by the false cases of release days' rushes, of which one of
+# 26 accounts (tuning seed 6) still came to more than 5 nats.
 UNLISTED_FROM, UNLISTED_TO = 2.5, 6.5
 RESENT_SHARE = 0.01  # of a campaign's exchanges repeat another one's content; simulated campaigns: at most 0.017
 
