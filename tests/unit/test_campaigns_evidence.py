@@ -176,14 +176,14 @@ def test_indicator_of_a_group_or_account(weighed, indicator, there, not_there):
 
 
 def lasting(crowd: Crowd, contents: int) -> None:
-    """A hundred and sixty exchanges, most of what everybody does, with so many different contents."""
+    """A hundred and eighty exchanges, most of what everybody does, with so many different contents."""
     wrap(crowd)
     pure(crowd)
-    crowd.template.exchanges, crowd.template.contents = 160, set(range(contents))
+    crowd.template.exchanges, crowd.template.contents = 180, set(range(contents))
 
 
 def test_contents_that_no_list_would_hold_count_for_a_group_with_a_purpose():
-    """A list of 1,500 would have repeated itself eight times by now, so what is new there tells."""
+    """A list of 1,500 would have repeated itself ten times by now, so what is new there tells."""
 
     def work(contents: int, purpose: Callable[[Crowd], None]) -> float:
         crowd = Crowd()
@@ -191,8 +191,8 @@ def test_contents_that_no_list_would_hold_count_for_a_group_with_a_purpose():
         purpose(crowd)
         return sum(item.contribution for item in as_group(crowd) if item.indicator == "I2")
 
-    assert work(160, reasoning) == pytest.approx(work(152, reasoning) + 2.0)
-    assert work(160, nothing) == pytest.approx(work(152, nothing))
+    assert work(180, reasoning) == pytest.approx(work(170, reasoning) + 2.0)
+    assert work(180, nothing) == pytest.approx(work(170, nothing))
 
 
 def of(crowd: Crowd, indicator: str) -> float:
@@ -203,7 +203,7 @@ def of(crowd: Crowd, indicator: str) -> float:
 def test_strangers_may_have_begun_to_run_a_public_list():
     """What repeats nothing yet proves nothing, unless accounts have cards in common or many prompts."""
     crowd = Crowd()
-    lasting(crowd, 160)
+    lasting(crowd, 180)
     proven = of(crowd, "benign.unproven")
     crowd.template.exchanges, crowd.template.contents = 30, set(range(30))
     early = of(crowd, "benign.unproven")
@@ -217,7 +217,7 @@ def test_strangers_may_have_begun_to_run_a_public_list():
 def test_users_of_an_open_tool_do_other_things():
     """Contents of no list are no proof against strangers for whom a prompt is an eighth of their traffic."""
     crowd = Crowd()
-    lasting(crowd, 160)
+    lasting(crowd, 180)
     crowd.uses = [5] * N
 
     assert of(crowd, "benign.unproven") < -2.5
