@@ -23,6 +23,8 @@ OWN_MIN, OWN_SHARE = 3, 0.6  # a network that is the group's own: so many of its
 PAIRS_MAX = 64  # accounts of a network that are compared pair by pair
 FEW = 200  # values whose median is found sooner without numpy: 3 us for twenty, numpy takes 50
 
+Infrastructure = dict[int, tuple[SharedToken, list[int]]]  # token -> itself, and the rows of a group that show it
+
 
 def median(values: Any) -> float:
     """Median of one value or more."""
@@ -48,7 +50,8 @@ class Group:
         self.exchanges = self.rows["exchanges"].astype(np.int64)
         self.purity = self.uses / np.maximum(1, self.exchanges)
         self._taken: tuple[bytes, Group] | None = None  # the last part: who is named is asked for twice
-        self._whole: Group | None = None  # what this is a part of
+        self._infrastructure: list[Infrastructure] = []  # once it is known
+        self._of_whole: list[Infrastructure] = []  # that of what this is a part of
 
     def __len__(self) -> int:
         return int(self.at.size)
@@ -61,7 +64,8 @@ class Group:
         if self._taken is not None and self._taken[0] == key:
             return self._taken[1]
         part = Group.__new__(Group)
-        part._taken, part._whole = None, self
+        # not the whole itself: the two would hold each other until a garbage collection, with 25 MB of a large cohort
+        part._taken, part._infrastructure, part._of_whole = None, [], self._infrastructure
         part.table, part.shared, part.tokens, part.now = self.table, self.shared, self.tokens, self.now
         for name in ("at", "rows", "uses", "fresh", "first", "last", "shown", "solid", "exchanges", "purity"):
             setattr(part, name, getattr(self, name)[mask])
@@ -94,10 +98,13 @@ class Group:
         return 2 * Counter(self.owner_of[row] for row in rows).most_common(1)[0][1] <= len(rows)
 
     @cached_property
-    def infrastructure(self) -> dict[int, tuple[SharedToken, list[int]]]:
+    def infrastructure(self) -> Infrastructure:
         """Rare infrastructure tokens that two or more of the group share, with their rows."""
-        if self._whole is not None and "infrastructure" in vars(self._whole):
-            return self._whole.infrastructure_among(set(self.at.tolist()))
+        found = self._among(self._of_whole[0]) if self._of_whole else self._shown_by_two()
+        self._infrastructure.append(found)
+        return found
+
+    def _shown_by_two(self) -> Infrastructure:
         held = self.shared.infrastructure_of
         shown: dict[int, int] = {}  # by whom first: most tokens are those of one account of the group
         found: dict[int, list[int]] = {}
@@ -113,19 +120,19 @@ class Group:
                 out[token] = (shared, rows)
         return out
 
+    def _among(self, whole: Infrastructure) -> Infrastructure:
+        """Give the infrastructure of a part: what is not the whole's is not the part's either."""
+        part, out = set(self.at.tolist()), {}
+        for token, (shared, shown) in whole.items():
+            rows = [row for row in shown if row in part]
+            if len(rows) >= 2 and self._rare(shared, len(rows)):
+                out[token] = (shared, rows)
+        return out
+
     def _rare(self, shared: SharedToken, shown: int) -> bool:
         limit = max(RARE_MIN[shared.kind], RARE_SHARE[shared.kind] * len(self.table))
         # a token that mostly outsiders show is theirs, not the group's
         return shared.degree <= limit or 2 * shown >= shared.degree
-
-    def infrastructure_among(self, part: set[int]) -> dict[int, tuple[SharedToken, list[int]]]:
-        """Give the infrastructure of a part: what is not the whole's is not the part's either."""
-        out = {}
-        for token, (shared, whole) in self.infrastructure.items():
-            rows = [row for row in whole if row in part]
-            if len(rows) >= 2 and self._rare(shared, len(rows)):
-                out[token] = (shared, rows)
-        return out
 
     @cached_property
     def pools(self) -> list[tuple[int, list[int]]]:
