@@ -146,7 +146,7 @@ def test_lifetimes_are_scaled_alike():
     for name in ("ttl_ms", "infrastructure_ttl_ms", "content_ttl_ms", "near_prompt_ttl_ms"):
         assert getattr(settings.accounts, name) // SCALE == getattr(short.accounts, name)
     assert (4 * 3_600_000, 30_000) == (short.accounts.ttl_ms, short.kafka.internal_retention_ms)
-    assert (3 * 4 * 60 + 60 + 10) == steady_s(short)
+    assert 2 * (3 * 4 * 60 + 60 + 10) == steady_s(short)
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is read from /proc")
