@@ -21,25 +21,28 @@ PIVOT_INDICATOR = "I16"  # accounts of one campaign that move to another model t
 
 
 class Moves:
-    """When each account first used a model that it never used before a moment."""
+    """When accounts took up the model that most of them moved to after a moment.
+
+    An account has habits of its own: one that uses a second model now and then has not moved with the others.
+    """
 
     def __init__(self, accounts: set[str], moment_ms: int) -> None:
         self.accounts, self._moment = accounts, moment_ms
         self._before: dict[str, set[str]] = {}
-        self.moved: dict[str, int] = {}
+        self._after: dict[str, dict[str, int]] = {}  # model -> accounts that never used it before -> when they did
 
     def see(self, time_ms: int, account: str, model: str) -> None:
         """Take in one exchange of one of the accounts."""
         if time_ms < self._moment:
             self._before.setdefault(account, set()).add(model)
-        elif account not in self.moved and model not in self._before.get(account, set()):
-            self.moved[account] = time_ms
+        elif account in self._before and model not in self._before[account]:
+            self._after.setdefault(model, {}).setdefault(account, time_ms)
 
     def moved_ms(self) -> int | None:
         """When `MOVED_SHARE` of the accounts that were active before had moved; None if they have not."""
-        times = sorted(time for account, time in self.moved.items() if account in self._before)
+        times = sorted(max(self._after.values(), key=len, default={}).values())
         needed = max(1, math.ceil(MOVED_SHARE * len(self._before)))
-        return times[needed - 1] if self._before and len(times) >= needed else None
+        return times[needed - 1] if len(times) >= needed else None
 
 
 def measure(

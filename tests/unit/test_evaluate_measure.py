@@ -93,6 +93,17 @@ def test_moves_are_to_models_that_are_new_to_the_account():
     assert 103 == moves.moved_ms()
 
 
+def test_moves_are_to_where_most_went():
+    """Who tries a model of its own choice after the moment has not moved with the others."""
+    moves = Moves({f"a{i}" for i in range(40)}, 100)
+    for i in range(40):
+        moves.see(i, f"a{i}", "old")
+    for time, account, model in [(101, "a0", "own"), (102, "a1", "new"), (103, "a2", "own"), (110, "a3", "new")]:
+        moves.see(time, account, model)
+    moves.see(120, "a4", "new")
+    assert 110 == moves.moved_ms()
+
+
 def test_members_over_time_follow_the_fold():
     """Who was removed is no member any more, but was named all the same; due is who had three exchanges by then."""
     alerts = [alert("x", "a0 a1 b1", at_ms=15 * MINUTE), alert("x", "a2", 2, removed="b1", at_ms=22 * MINUTE)]
