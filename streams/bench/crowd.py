@@ -32,10 +32,11 @@ LINE = (
 
 
 class Crowd(NamedTuple):
-    """``seen`` accounts, one after another."""
+    """``seen`` accounts, one after another, with so many events a second of event time."""
 
     seen: int
     seed: int = 1
+    events_per_s: int = EVENTS_PER_S
 
     @property
     def events(self) -> int:
@@ -54,7 +55,7 @@ class Crowd(NamedTuple):
             ranks = (max(1, shown) * random.random(size - newcomers.size) ** (1 / (1 - SKEW))).astype(np.int64)
             accounts = random.permutation(np.concatenate([newcomers, ranks]))
             for i, (who, numbers) in enumerate(zip(accounts.tolist(), _contents(random, size), strict=True), done):
-                yield _event(i, START_MS + i * 1_000 // EVENTS_PER_S, who, numbers)
+                yield _event(i, START_MS + i * 1_000 // self.events_per_s, who, numbers)
             done += size
 
 

@@ -19,6 +19,9 @@ from streams.operator import MARKER_KEY, Batch, Record
 LAST_SHARE = 0.2  # of the events: what an event costs once all accounts are there
 CHECKPOINT_EVENTS = 200_000  # the worker's ten seconds at full speed
 STAGES = ("accounts", "tokens", "campaigns")
+# Where accounts come and go. At the crowd's own speed ten million are over in 50 minutes of event time, and first
+# sightings stay in memory for an hour longer than they count.
+EVICTED_EVENTS_PER_S = EVENTS_PER_S // 10
 
 
 class Size(msgspec.Struct):
@@ -27,11 +30,16 @@ class Size(msgspec.Struct):
     seen: int
     held: int
 
+    @property
+    def crowd(self) -> Crowd:
+        """Whom the stages see."""
+        return Crowd(self.seen, events_per_s=EVENTS_PER_S if self.held >= self.seen else EVICTED_EVENTS_PER_S)
+
     def limits(self, settings: Settings) -> Settings:
         """Return settings whose lifetimes let ``held`` accounts appear; as they are if that is all."""
         if self.held >= self.seen:
             return settings
-        life_ms = Crowd(self.seen).events * self.held // self.seen * 1_000 // EVENTS_PER_S
+        life_ms = self.crowd.events * self.held // self.seen * 1_000 // self.crowd.events_per_s
         lives = dict.fromkeys(("ttl_ms", "infrastructure_ttl_ms", "content_ttl_ms", "near_prompt_ttl_ms"), life_ms)
         return msgspec.structs.replace(
             settings,
@@ -93,7 +101,7 @@ def measure(size: Size, settings: Settings) -> Point:
     from streams.replay import Replay
 
     warm_up()
-    crowd, settings = Crowd(size.seen), size.limits(settings)
+    crowd, settings = size.crowd, size.limits(settings)
     cpu_s, memory = dict.fromkeys(STAGES, 0.0), dict.fromkeys(STAGES, 0)
     host = Replay(settings, lambda record: None)
     pipeline: Any = host.pipeline

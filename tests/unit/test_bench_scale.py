@@ -48,7 +48,7 @@ def test_lifetimes_make_accounts_come_and_go():
     settings = Settings()
     assert settings == Size(1_000_000, 1_000_000).limits(settings)
     short = Size(1_000_000, 100_000).limits(settings)
-    assert 30_000 == short.accounts.ttl_ms  # a tenth of 3 million events at 10,000 a second of event time
+    assert 300_000 == short.accounts.ttl_ms  # a tenth of 3 million events at 1,000 a second of event time
     assert short.time.far_ahead_ms < short.accounts.ttl_ms
 
 
