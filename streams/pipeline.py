@@ -7,6 +7,7 @@ import numpy as np
 
 from streams.accounts.operator import AccountsOperator
 from streams.accounts.sightings import FirstSightings
+from streams.campaigns import cohorts
 from streams.campaigns.operator import CampaignsOperator
 from streams.campaigns.singles import watch
 from streams.campaigns.state import CampaignsState
@@ -56,6 +57,9 @@ def warm_up() -> None:
     state.table.absorb(rows, signals)
     state.shared.absorb(rows, signals)
     watch(state, 0, signals, rows)
+    for column in ("prompts", "exchanges"):  # as many alike as a cohort needs
+        state.table.used[column][: cohorts.ACCOUNTS_MIN] = cohorts.PROMPTS_MIN
+    cohorts.cohorts(state.table, state.shared, set(), 0)
     state.table.insert(hashes + np.uint64(1))
     fingerprint("Why is the sky blue?")
     operator = AccountsOperator(Settings(), 0)

@@ -68,12 +68,29 @@ def _pairs(means: Any, spread: Any, prompts: Any, alike: float) -> Any:
     return found
 
 
-def _deviations(means: Any, prompts: Any, centre: Any) -> Any:
-    """How far accounts are from the centre of a cohort, in deviations of what chance makes of it."""
-    noise = np.maximum(1.0 - centre**2, 0.02)
-    distance = ((means - centre) ** 2).sum(axis=1)
-    expected = noise.sum() / prompts
-    return (distance - expected) / (math.sqrt(2.0 * float((noise**2).sum())) / prompts)
+@compiled_with_arrays
+def _deviations(means: Any, prompts: Any, centre: Any, far: float) -> Any:
+    """How far accounts are from the centre of a cohort, in deviations of what chance makes of it.
+
+    Beyond ``far`` the sum is left as it is, unfinished: most accounts are nowhere near.
+    """
+    expected, square = 0.0, 0.0
+    for k in range(64):
+        noise = max(1.0 - centre[k] * centre[k], 0.02)
+        expected += noise
+        square += noise * noise
+    spread = math.sqrt(2.0 * square)
+    found = np.empty(prompts.size, np.float64)
+    for i in range(prompts.size):
+        most = (expected + far * spread) / prompts[i]
+        distance = 0.0
+        for k in range(64):
+            step = means[i, k] - centre[k]
+            distance += step * step
+            if distance > most:
+                break
+        found[i] = (distance * prompts[i] - expected) / spread
+    return found
 
 
 class Cohort(NamedTuple):
@@ -176,7 +193,7 @@ def _grow(means: Any, prompts: Any, volumes: Any, seed: Any, free: Any) -> tuple
         if inside.size < SEED_MIN:
             return None
         centre = np.average(means[inside], axis=0, weights=prompts[inside])
-        far = _deviations(means, prompts, centre)
+        far = _deviations(means, prompts, centre, FAR)
         inside = np.flatnonzero((far <= ALIKE) & _usual(volumes, inside) & free)
     if inside.size < ACCOUNTS_MIN or volumes[inside].std() >= SKEWED:
         return None

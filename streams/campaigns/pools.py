@@ -11,8 +11,6 @@ from streams.campaigns.state import CampaignsState
 from streams.contracts.alert import Category, Evidence
 from streams.operator import Record
 
-COHORTS_MS = 1_800_000  # cohorts are looked for every half hour, which costs 0.1-0.3 s a look
-
 Found = tuple[int, Group, list[Evidence]]  # founding token, accounts, evidence
 
 
@@ -71,15 +69,14 @@ def look_behind_proxies(state: CampaignsState, now: int) -> list[Record]:
         (founder, group, weigh(group, state.reference, None, now))
         for founder, group in proxies.pools(state.table, state.shared, state.families, covered, now)
     ]
-    if now % COHORTS_MS == 0:
-        found += [
-            (
-                cohort.founder,
-                _kept(state, cohort.group, "distillation", now),
-                cohorts.weigh(cohort, state.reference, now),
-            )
-            for cohort in cohorts.cohorts(state.table, state.shared, covered, now)
-        ]
+    found += [
+        (
+            cohort.founder,
+            _kept(state, cohort.group, "distillation", now),
+            cohorts.weigh(cohort, state.reference, now),
+        )
+        for cohort in cohorts.cohorts(state.table, state.shared, covered, now)
+    ]
     return out + _settle(state, "distillation", found, now)
 
 

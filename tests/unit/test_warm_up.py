@@ -5,6 +5,7 @@ import sys
 
 PROGRAM = """
 from streams.accounts import sightings
+from streams.campaigns.cohorts import _deviations, _pairs
 from streams.campaigns.shared import _uses
 from streams.campaigns.singles import _matter
 from streams.campaigns.table import _absorb, _name
@@ -20,7 +21,7 @@ from streams.tokens.link import link
 
 compiled = {
     "link": link, "uses": _uses, "absorb": _absorb, "name": _name, "matter": _matter, "lay_out": lay_out,
-    "sort": _sort_each_time,
+    "sort": _sort_each_time, "pairs": _pairs, "deviations": _deviations,
 }
 for module in (sightings, near, table):
     compiled |= {f"{module.__name__} grows": module._rehash, f"{module.__name__} counts": module._live}
