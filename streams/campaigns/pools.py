@@ -110,9 +110,8 @@ def _settle(state: CampaignsState, category: Category, found: list[Found], now: 
     rows = [set(group.at.tolist()) for _, group, _ in found]
     held = [case for alert_id in state.pool_cases if (case := state.cases.cases[alert_id]).category == category]
     for case in held:
-        alike = [
-            i for i, each in enumerate(rows) if 2 * len(each & case.members.keys()) >= min(len(each), len(case.members))
-        ]
+        known = _known_by(case)
+        alike = [i for i, each in enumerate(rows) if 2 * len(each & known) >= min(len(each), len(known))]
         if alike and case.status != "merged":
             opening = set(case.opening)
             best = max(alike, key=lambda i: (len(rows[i] & opening), len(rows[i] & case.members.keys()), -i))
@@ -133,6 +132,15 @@ def _settle(state: CampaignsState, category: Category, found: list[Found], now: 
         else:
             out += _open(state, category, founder, group, items, now)
     return out
+
+
+def _known_by(case: Case) -> set[int]:
+    """Accounts that tell whether a pool is the one a case is about: its members.
+
+    Of a case that has ended it is those that it began with, as long as any of them is held: whoever came near towards
+    its end, and made it too weak to stand, is not what it was about.
+    """
+    return set(case.members if case.live or not case.opening else case.opening)
 
 
 def _age(case: Case) -> tuple[int, str]:

@@ -97,6 +97,20 @@ def test_a_pool_that_comes_back():
     assert [tuple(LEFT)] == town.members()
 
 
+def test_a_closed_case_is_not_taken_over():
+    """Who joined a case shortly before it ended gets a case of his own; the old one opens again for its own pool."""
+    town = Town()
+    town.look(LEFT)
+    town.look(range(13))
+    assert ["closed"] == [alert.status for alert in town.look(range(13), nats=5.0)]
+    (other,) = town.look(RIGHT)
+    assert "open" == other.status
+    back, still = town.look(LEFT, RIGHT), town.members()
+
+    assert [("updated", town.alerts[0].alert_id)] == [(alert.status, alert.alert_id) for alert in back]
+    assert [tuple(LEFT), tuple(RIGHT)] == still
+
+
 def test_evidence_that_comes_and_goes():
     """A case without evidence is withdrawn ten minutes after its last revision, not in the minute it lapses."""
     town = Town()
