@@ -11,12 +11,12 @@ households do; customers behind large networks or with the most popular programs
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from streams.campaigns.cohorts import group_of
 from streams.campaigns.group import PUBLIC_MAIL_ACCOUNTS, Group
@@ -84,22 +84,16 @@ def _without_passers_by(found: dict[int, list[int]]) -> dict[int, list[int]]:
     """
     if len(found) < POOL_MIN:
         return found
-    part = {row: row for row in found}
-
-    def root(row: int) -> int:
-        while part[row] != row:
-            part[row] = row = part[part[row]]
-        return row
-
+    together = DisjointSet(found)
     first: dict[int, int] = {}
     for row, customers in found.items():
         for token in customers:
-            part[root(row)] = root(first.setdefault(token, row))
-    sizes = Counter(root(row) for row in found)
+            together.merge(row, first.setdefault(token, row))
+    sizes = {row: together.subset_size(row) for row in found}
     if 2 * max(sizes.values()) < len(found):
         return found  # of a young pool most have met nobody or one other
     usual = USUAL * sorted(map(len, found.values()))[len(found) // 2]
-    return {row: c for row, c in found.items() if sizes[root(row)] > 2 and len(c) >= usual}
+    return {row: c for row, c in found.items() if sizes[row] > 2 and len(c) >= usual}
 
 
 def _customer(

@@ -5,6 +5,11 @@ alone says much: households and companies share networks, and public texts are c
 accounts with different owners, is rare.
 """
 
+from typing import Any
+
+import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
+
 from streams.campaigns.families import Families, Member
 from streams.campaigns.group import Group
 from streams.campaigns.shared import SharedTokens
@@ -61,6 +66,24 @@ def pools(
         # one public text among much else is no sign of belonging
         close = (group.shown >= 2) | (group.uses >= 3) | (group.exchanges < BUSY_EXCHANGES)
         group = group.take(close & (group.purity >= 0.01))
+        group = group.take(_of_one_kind(group))
         if len(group) >= POOL_MIN:
             out.append((founder, group))
     return out
+
+
+def _of_one_kind(group: Group) -> Any:
+    """Mask of a pool's accounts without the few whom a network has put beside it and whose prompts are others.
+
+    Accounts with prompts in common, directly or by way of others, are of one kind. Where most of the pool is, a handful
+    that shows none of its prompts is no part of it; as long as the pool is in pieces, nothing can be told.
+    """
+    kinds = DisjointSet(group.at.tolist())
+    for token in group.tokens:
+        rows = [row for row in group.at.tolist() if row in token.members]
+        for row in rows[1:]:
+            kinds.merge(rows[0], row)
+    sizes = np.array([kinds.subset_size(row) for row in group.at.tolist()], np.int64)
+    if 2 * sizes.max(initial=0) <= len(group):
+        return np.ones(len(group), bool)
+    return sizes >= POOL_MIN
