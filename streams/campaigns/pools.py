@@ -81,12 +81,15 @@ def look_behind_proxies(state: CampaignsState, now: int) -> list[Record]:
 
 
 def _kept(state: CampaignsState, group: Group, category: Category, now: int) -> Group:
-    """A pool with those whom its case names already: an account that pauses, or stands out by chance, stays."""
-    rows = set(group.at.tolist())
+    """A pool with those whom its case names already: an account that pauses, or stands out by chance, stays.
+
+    Whom a family's case has come to name does not: what joined him with the pool was chance.
+    """
+    rows, covered = set(group.at.tolist()), _covered(state)
     for case in [state.cases.cases[alert_id] for alert_id in state.pool_cases]:
         alike = 2 * len(rows & case.members.keys()) >= min(len(rows), len(case.members))
         if case.live and case.category == category and alike:
-            rows |= case.members.keys()
+            rows |= case.members.keys() - covered
     return group if len(rows) == len(group) else cohorts.group_of(state.table, state.shared, sorted(rows), now)
 
 

@@ -6,7 +6,7 @@ from campaign_feed import HOUR_MS, SETTINGS, START_MS
 from streams.campaigns.families import Member
 from streams.campaigns.group import Group
 from streams.campaigns.nats import evidence
-from streams.campaigns.pools import _settle
+from streams.campaigns.pools import _kept, _settle
 from streams.campaigns.state import CampaignsState
 from streams.campaigns.upkeep import close_quiet
 from streams.contracts.alert import AlertEvent, decode_alert
@@ -121,3 +121,17 @@ def test_evidence_that_comes_and_goes():
     assert [] == town.look(LEFT, minutes=1, nats=5.0)
     assert ["closed"] == [alert.status for alert in town.look(LEFT, minutes=1, nats=5.0)]
     assert [tuple(LEFT)] == town.members()
+
+
+def test_who_stays_in_a_pool():
+    """Accounts that a pool's case names stay in it while they pause, unless a family's case has come to name them."""
+    town = Town()
+    (opened,) = town.look(LEFT)
+    assert len(LEFT) == len(opened.accounts.added)
+    used = {row: Member(START_MS, town.now, 5, 0, 0) for row in range(6)}
+    busy = Group(town.state.table, town.state.shared, used, [], town.now)
+    assert list(LEFT) == _kept(town.state, busy, "reseller", town.now).at.tolist()
+
+    family = town.state.cases.open("cluster", "distillation", 99, [7, 15, 16], 99, town.now, town.now)
+    town.state.cases.revise(family, "open", [7, 15, 16], [], 0.0, town.now, [], town.now)
+    assert list(range(7)) == _kept(town.state, busy, "reseller", town.now).at.tolist()
