@@ -22,7 +22,7 @@ from streams.campaigns.dealt import dealt_to, evenness, well_known
 from streams.campaigns.evidence import weigh_apart
 from streams.campaigns.explanations import one_network
 from streams.campaigns.families import Member
-from streams.campaigns.group import Group
+from streams.campaigns.group import MEMBERS_MIN, Group
 from streams.campaigns.nats import evidence, ramp
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import SharedTokens
@@ -144,6 +144,8 @@ def cohorts(table: AccountTable, shared: SharedTokens, covered: set[int], now: i
             if joined >= JOINED_SHARE and len(pooled) >= ACCOUNTS_MIN:
                 group = group.take(_tied(group, pooled))
                 group = group.take(_tied(group, _pooled(group)))  # who had joined a firm to the pool may be gone now
+                if len(group) < MEMBERS_MIN:  # each has one network in common, and for that nobody is named
+                    continue
             if (fits := dealt_to(group)).sum() >= ACCOUNTS_MIN:
                 group = group.take(fits)
             if joined >= JOINED_SHARE and len(group) >= ACCOUNTS_MIN:

@@ -1,6 +1,6 @@
 """Accounts that prompts are dealt out to are told from people, whatever the prompts say."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ class Town:
             times = START_MS + self.rng.choice(visits, size) + self.rng.integers(HOUR_MS // 3, size=size)
             self.send(account, subjects[account % len(subjects)], times)
 
-    def share(self, token: int, kind: int, accounts: range) -> None:
+    def share(self, token: int, kind: int, accounts: Sequence[int]) -> None:
         """Let accounts share a card or a network."""
         rows = self.table.insert(np.array(accounts, np.uint64)).tolist()
         shared = self.shared._add(SharedToken(token, kind, START_MS))
@@ -113,6 +113,17 @@ def test_one_subject_and_one_pool():
 
     assert 1 == len(found)
     assert found[0] <= set(range(1000, 1000 + N))
+
+
+def test_one_subject_and_a_network_each():
+    """Accounts whom one network each joins with one of three hubs are nobody to name, though all ask the same."""
+    town = Town(1)
+    town.deal(1000, N, town.subject())
+    for hub in range(1000, 1000 + N, 10):
+        for i in range(1, 10, 3):
+            town.share(hub + i, NETWORK, [hub, hub + i, hub + i + 1, hub + i + 2])
+
+    assert [] == town.look()
 
 
 @pytest.mark.parametrize("everyday", [False, True], ids=["one subject", "everyday subjects"])
