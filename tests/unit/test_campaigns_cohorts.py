@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streams.accounts.features import put
 from streams.campaigns import cohorts
@@ -12,7 +14,7 @@ from streams.campaigns.nats import total
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import SharedToken, SharedTokens
 from streams.campaigns.table import AccountTable
-from streams.contracts.packets import NETWORK, PAYMENT, SIGNAL
+from streams.contracts.packets import DEVICE, NETWORK, PAYMENT, SIGNAL
 
 HOUR_MS = 3_600_000
 START_MS = 500_000 * HOUR_MS
@@ -124,6 +126,26 @@ def test_one_subject_and_a_network_each():
             town.share(hub + i, NETWORK, [hub, hub + i, hub + i + 1, hub + i + 2])
 
     assert [] == town.look()
+
+
+SHARED = st.tuples(
+    st.sampled_from([NETWORK, PAYMENT, DEVICE]), st.sets(st.integers(1000, 999 + N), min_size=3, max_size=6)
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(tokens=st.lists(SHARED, max_size=20), loose=st.integers(0, 8), mean=st.sampled_from([9, 40]))
+def test_any_infrastructure(tokens: list[tuple[int, set[int]]], loose: int, mean: float):
+    """Whatever accounts of one subject have in common, a cohort has three of them or more, and finite evidence."""
+    town = Town(1)
+    town.deal(1000, N - loose, subject := town.subject(), mean)
+    town.live(1000 + N - loose, loose, [subject])
+    for token, (kind, accounts) in enumerate(tokens, 1):
+        town.share(token, kind, sorted(accounts))
+
+    for found in town.look():
+        assert len(found.group) >= 3
+        assert np.isfinite(total(cohorts.weigh(found, Reference(), NOW)))
 
 
 @pytest.mark.parametrize("everyday", [False, True], ids=["one subject", "everyday subjects"])
