@@ -42,7 +42,7 @@ class Town:
     def pools(self, covered: set[int] | None = None) -> list[list[int]]:
         """Rows of the pools that are found."""
         families = SimpleNamespace(common=SimpleNamespace(telling_of=self.telling))
-        found = proxies.pools(self.table, self.shared, families, covered or set(), NOW)  # type: ignore[arg-type]
+        found = proxies.pools(self.table, self.shared, families, covered or set(), NOW)
         return [group.at.tolist() for _, group in found]
 
 
