@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 from streams.config import Settings
 from streams.errors import BrokerError, TopicError
 from streams.operator import ALERTS, DEAD_LETTERS, EVIDENCE, SIGHTINGS
-from streams.runtime import blocks
+from streams.runtime import allocator, blocks
 from streams.runtime.drain import INPUTS, Drain
 from streams.runtime.host import OperatorFactory
 from streams.runtime.kafka_client import reach
@@ -60,6 +60,7 @@ class Worker:
         """Check the cluster and connect; raises `BrokerError` or `TopicError` that say what to do."""
         self.settings = settings
         self.drain = drain
+        allocator.share_one_heap()
         admin = reach(settings)
         if wrong := [each for each in check_topics(settings, admin) if each.level != "note"]:
             raise TopicError(
