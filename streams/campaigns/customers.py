@@ -30,7 +30,7 @@ from streams.contracts.packets import CLIENT, NETWORK
 NETWORKS_A_VISIT, CLIENTS_A_VISIT = 0.6, 0.5  # never seen before, by visit after the first
 NETWORK_ACCOUNTS = 8  # of a network in which a customer is recognised; a carrier, campus or VPN has more
 POOL_MIN = 6
-USUAL = 0.25  # of the networks, the clients, and the customers in common that half of a pool's accounts have
+USUAL = 0.25  # of what half of a pool's accounts have: networks, also by exchange, clients, customers in common
 # Of 20,000 benign accounts (tuning seeds 31, 34, 35; six hours) none is such a one, but three for ten minutes.
 BENIGN_SHARE, BENIGN_MIN = 1 / 40_000, 0.5  # accounts
 COMMON_MAX = 10.0  # nats
@@ -65,17 +65,22 @@ def pool(table: AccountTable, shared: SharedTokens, now: int) -> tuple[int, Grou
     return founder, group_of(table, shared, list(found), now), len(met)
 
 
-def _with_customers(table: AccountTable, found: dict[int, list[int]]) -> dict[int, list[int]]:
-    """Accounts without those that came from hardly more than home, or by the same client, where the others have had
-    many customers.
+def served(rows: Any) -> Any:
+    """Tell which accounts of a pool may have customers, where the others have had many.
+
+    Whoever came from hardly more than home, by hardly another client, or from so few places for so much traffic, has
+    not: a customer met him there.
     """
+    networks, clients = rows["networks"].astype(np.float64), rows["clients"].astype(np.float64)
+    measures = (networks, clients, networks / np.maximum(1, rows["exchanges"]))
+    return np.logical_and.reduce([each >= USUAL * np.median(each) for each in measures])
+
+
+def _with_customers(table: AccountTable, found: dict[int, list[int]]) -> dict[int, list[int]]:
     if not found:
         return found
-    rows = table.rows[list(found)]
-    enough = np.ones(rows.size, bool)
-    for name in ("networks", "clients"):
-        enough &= rows[name] >= USUAL * np.median(rows[name])
-    return {row: customers for (row, customers), kept in zip(found.items(), enough.tolist(), strict=True) if kept}
+    may = served(table.rows[list(found)]).tolist()
+    return {row: customers for (row, customers), kept in zip(found.items(), may, strict=True) if kept}
 
 
 def _without_passers_by(found: dict[int, list[int]]) -> dict[int, list[int]]:

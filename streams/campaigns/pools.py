@@ -21,7 +21,10 @@ def look_for_relays(state: CampaignsState, now: int) -> list[Record]:
     ]
     if (early := customers.pool(state.table, state.shared, now)) is not None:
         founder, group, common = early
-        _take_in(state, found, (founder, _kept(state, group, "reseller", now), customers.weigh(group, common)), now)
+        kept = _kept(state, group, "reseller", now)
+        # whom the first customers seemed to have in common with the pool, and who has had none since, leaves
+        kept = kept.take(customers.served(kept.rows))
+        _take_in(state, found, (founder, kept, customers.weigh(group, common)), now)
     return _settle(state, "reseller", found, now)
 
 

@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+from campaign_feed import SETTINGS
 
 from streams.campaigns import customers
 from streams.campaigns.cases import threshold
 from streams.campaigns.nats import total
+from streams.campaigns.pools import look_for_relays
 from streams.campaigns.shared import SharedToken, SharedTokens
+from streams.campaigns.state import CampaignsState
 from streams.campaigns.table import AccountTable
+from streams.contracts.alert import decode_alert
 from streams.contracts.packets import CLIENT, NETWORK
 
 HOUR_MS = 3_600_000
@@ -19,8 +23,9 @@ LIMIT = threshold(0, 0.02)
 class Pool:
     """Forty accounts with two customers each, from another country; two neighbours have one in common."""
 
-    def __init__(self, accounts: int = N, degree: int = 2) -> None:
-        self.table, self.shared = AccountTable(), SharedTokens(1000)
+    def __init__(self, accounts: int = N, degree: int = 2, state: CampaignsState | None = None) -> None:
+        self.table = state.table if state else AccountTable()
+        self.shared = state.shared if state else SharedTokens(1000)
         at = self.table.insert(np.arange(1, accounts + 1, dtype=np.uint64) << np.uint64(32))
         self.rows, self.at = self.table.rows, at
         for name, value in (
@@ -125,6 +130,34 @@ def test_who_comes_from_hardly_more_than_home_is_no_account_of_a_busy_pool(colum
     _, group, _ = customers.pool(pool.table, pool.shared, NOW)
 
     assert list(range(1, N)) == group.at.tolist()
+
+
+def test_who_sends_much_from_few_places_is_no_account_of_a_pool():
+    """A developer with fifty times the traffic of the others, from as many networks, was met by a customer there."""
+    pool, developer = Pool(), 0
+    pool.rows["exchanges"][developer] = 400
+    _, group, _ = customers.pool(pool.table, pool.shared, NOW)
+
+    assert list(range(1, N)) == group.at.tolist()
+
+
+def test_a_case_lets_go_of_who_was_met_by_chance():
+    """Whom a young pool's case names stays while he pauses, but not once the others have had many customers."""
+    state = CampaignsState(SETTINGS)
+    pool, passer, paused = Pool(state=state), 0, 1
+    for row in pool.at.tolist():
+        state.table.names[row] = f"account-{row:02}"
+    (opened,) = (decode_alert(record.value) for record in look_for_relays(state, NOW))
+    assert N == len(opened.accounts.added)
+
+    for name in ("networks", "clients", "exchanges"):
+        pool.rows[name][pool.at[2:]] *= 10
+    for row in (passer, paused):
+        pool.shared.infrastructure_of[row] = []
+    pool.rows["networks"][paused] = pool.rows["clients"][paused] = 5
+    (revised,) = (decode_alert(record.value) for record in look_for_relays(state, NOW + HOUR_MS))
+
+    assert ("updated", ("account-00",)) == (revised.status, revised.accounts.removed)
 
 
 def test_chance_grows_with_the_accounts_held():
