@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from streams.accounts.features import put
+from streams.accounts.features import TOPIC_CODES, put
 from streams.campaigns.operator import CampaignsOperator
 from streams.config import Accounts, Campaigns, Kafka, Settings
 from streams.contracts.alert import AlertEvent, decode_alert
@@ -48,24 +48,26 @@ class Feed:
     """Collects exchanges; `packets` gives them to the stage as the stages before it would, a tick at a time."""
 
     def __init__(self) -> None:
-        self._uses: list[tuple[int, str, str, int, str]] = []
+        self._uses: list[tuple[int, str, str, int, str, int]] = []
         self._packets: list[bytes] = []
         self._known: dict[str, int] = {}  # account -> last exchange
         self._holders: dict[str, dict[str, int]] = {}  # token -> account -> last sighting
         self._counts: dict[str, int] = {}
         self._offset = 0
 
-    def use(self, minute: float, accounts: list[str], template: str, asks: bool = True, tail: str = "") -> None:
+    def use(
+        self, minute: float, accounts: list[str], template: str, asks: bool = True, tail: str = "", topic: str = "math"
+    ) -> None:
         """Let each account send one exchange with new content in this template, which asks for reasoning or not.
 
         ``tail`` is how the prompt ends; it counts where there is no template.
         """
         at = START_MS + int(minute * MINUTE_MS)
-        self._uses += [(at, account, template, 4 if asks else 1, tail) for account in accounts]
+        self._uses += [(at, account, template, 4 if asks else 1, tail, TOPIC_CODES[topic]) for account in accounts]
 
     def packets(self, until_minute: float | None = None) -> list[bytes]:
         """Everything so far, in ticks; ends the input unless a minute is given up to which all has come."""
-        by_tick: dict[int, list[tuple[int, str, str, int, str]]] = {}
+        by_tick: dict[int, list[tuple[int, str, str, int, str, int]]] = {}
         for use in sorted(self._uses):
             by_tick.setdefault(-(-use[0] // 1000) * 1000, []).append(use)
         self._uses.clear()
@@ -83,9 +85,9 @@ class Feed:
             ]
         return out
 
-    def _tick(self, end: int, uses: list[tuple[int, str, str, int, str]]) -> list[bytes]:
+    def _tick(self, end: int, uses: list[tuple[int, str, str, int, str, int]]) -> list[bytes]:
         signals, introductions, links = np.zeros(len(uses), SIGNAL), [], []
-        for i, (time, account, template, asks, tail) in enumerate(uses):
+        for i, (time, account, template, asks, tail, topic) in enumerate(uses):
             self._offset += 1
             who = number(account)
             if time - self._known.get(account, -(10**15)) > SETTINGS.accounts.ttl_ms:
@@ -93,7 +95,7 @@ class Feed:
                 introductions.append(Introduction(self._offset, time, who, account, 0, "free", created, 0))
             self._known[account] = time
             count = self._counts[account] = self._counts.get(account, 0) + 1
-            bins = put("elicitation", np.uint64(asks)) | put("grading", np.uint64(1)) | put("topic", np.uint64(2))
+            bins = put("elicitation", np.uint64(asks)) | put("grading", np.uint64(1)) | put("topic", np.uint64(topic))
             content = number(f"{account} {time}") if template or tail else 0
             tokens = (number(template) if template else 0, 0, 0, number(tail) if tail else 0)
             bins |= put("new_template", np.uint64(not template))

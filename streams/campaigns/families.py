@@ -8,7 +8,7 @@ campaign's prompts. Popular phrases are not telling, so they link nobody.
 from msgspec import Struct
 
 from streams.campaigns.common import CommonAccounts
-from streams.campaigns.jobs import UNCLEAR, job_of
+from streams.campaigns.jobs import UNCLEAR, does_another
 from streams.campaigns.shared import SharedToken, SharedTokens
 from streams.campaigns.uses import SOLID_CONTENTS, Uses, most
 from streams.campaigns.uses import Member as Member
@@ -158,7 +158,7 @@ class Families:
         mine, other = (self.families[shared.family].job for shared in (one, two))
         if mine and other:
             return mine != other
-        return bool((mine and job_of(two) not in (UNCLEAR, mine)) or (other and job_of(one) not in (UNCLEAR, other)))
+        return bool((mine and does_another(two, mine)) or (other and does_another(one, other)))
 
     def _union(self, one: SharedToken, two: SharedToken) -> None:
         tokens, a, b = self._shared.tokens, one.family, two.family

@@ -7,7 +7,7 @@ from streams.campaigns.cluster_models import ClusterModels
 from streams.campaigns.evidence import weigh as weigh_group
 from streams.campaigns.families import OVERLAP, Family, Member
 from streams.campaigns.group import MEMBERS_MIN, Group
-from streams.campaigns.jobs import UNCLEAR, main_job
+from streams.campaigns.jobs import differ
 from streams.campaigns.naming import named
 from streams.campaigns.nats import total
 from streams.campaigns.publish import close, end_in, join_account_cases, revise
@@ -131,12 +131,12 @@ def weigh(
 
 def _partner(state: CampaignsState, family: Family, group: Group) -> Family | None:
     """Find a family that has an open case and much the same accounts: it and a campaign's are one."""
-    rows, job = set(group.at.tolist()), main_job(group.tokens)
+    rows = set(group.at.tolist())
     for founder, alert_id in state.case_of.items():
         case, other = state.cases.cases.get(alert_id), state.families.families.get(founder)
         if other is None or other is family or case is None or not case.live or not _much_the_same(rows, case):
             continue
-        if job in (UNCLEAR, theirs := main_job(_tokens(state, other))) or theirs == UNCLEAR:
+        if not differ(group.tokens, _tokens(state, other)):
             return other
     return None
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from streams.accounts.features import LAYOUT, REFUSED
+from streams.accounts.features import LAYOUT, REFUSED, TOPICS
 from streams.campaigns.index import HashIndex, slot_of
 from streams.campaigns.uses import SOLID_CONTENTS, Uses
 from streams.compiled import compiled, compiled_with_arrays
@@ -25,11 +25,11 @@ ASKS = 2  # of elicit and grading in a use: 0 not known, 1 less than half
 USE = np.dtype(
     [
         ("place", "<i4"), ("row", "<i4"), ("time", "<i8"), ("content", "<u8"), ("refused", "u1"), ("elicit", "u1"),
-        ("grading", "u1"),
+        ("grading", "u1"), ("subject", "u1"),
     ]
 )  # fmt: skip
 _ELICIT_AT, _GRADING_AT = np.uint64(LAYOUT["elicitation"][0]), np.uint64(LAYOUT["grading"][0])
-_NEW_TEMPLATE_AT = np.uint64(LAYOUT["new_template"][0])
+_NEW_TEMPLATE_AT, _TOPIC_AT = np.uint64(LAYOUT["new_template"][0]), np.uint64(LAYOUT["topic"][0])
 _REFUSED = REFUSED
 
 
@@ -41,7 +41,7 @@ def _asks(quarter: Any) -> int:
 @compiled_with_arrays
 def _uses(keys: Any, places: Any, rows: Any, signals: Any, uses: Any) -> int:
     """Look the tokens of signals up, kind by kind; return how many uses of shared ones there are."""
-    one, three, seven = np.uint64(1), np.uint64(3), np.uint64(7)
+    one, three, seven, fifteen = np.uint64(1), np.uint64(3), np.uint64(7), np.uint64(15)
     explained = np.zeros(signals.size, np.bool_)
     n = 0
     for kind in range(4):
@@ -60,6 +60,7 @@ def _uses(keys: Any, places: Any, rows: Any, signals: Any, uses: Any) -> int:
                 use.refused = (signal.bins & three) == _REFUSED
                 use.elicit = _asks(signal.bins >> _ELICIT_AT & seven)
                 use.grading = _asks(signal.bins >> _GRADING_AT & seven)
+                use.subject = signal.bins >> _TOPIC_AT & fifteen
                 n += 1
     return n
 
@@ -82,6 +83,7 @@ def _use(shared: "SharedToken", member: Member, time: int, fresh: bool) -> None:
 # of kinds that have none; nobody writes to them
 _NO_MEMBERS: dict[int, Member] = {}
 _NO_CONTENTS: set[int] = set()
+_NO_SUBJECTS: list[int] = []
 _NO_TIMES: dict[int, int] = {}
 
 
@@ -103,6 +105,7 @@ class TokenState(NamedTuple):
     regulars: int
     later: int
     again: int
+    subjects: list[int]
     contents: list[int]
     members: list[list[int]]
 
@@ -112,8 +115,8 @@ class SharedToken:
 
     __slots__ = (
         "again", "contents", "degree", "elicit", "elicit_known", "exchanges", "family", "first", "grading",
-        "grading_known", "kind", "last", "later", "members", "oldest", "refused", "regulars", "seen", "together",
-        "token", "work", "workers",
+        "grading_known", "kind", "last", "later", "members", "oldest", "refused", "regulars", "seen", "subjects",
+        "together", "token", "work", "workers",
     )  # fmt: skip
 
     def __init__(self, token: int, kind: int, first: int) -> None:
@@ -128,6 +131,7 @@ class SharedToken:
         counted = kind in COUNTED
         self.members: dict[int, Member] = {} if counted else _NO_MEMBERS
         self.contents: set[int] = set() if counted else _NO_CONTENTS
+        self.subjects: list[int] = [0] * len(TOPICS) if counted else _NO_SUBJECTS  # exchanges by their topic
         self.seen: dict[int, int] = _NO_TIMES if counted else {}  # of kinds that are not counted: last time
         self.family = 0  # token of the family's founder, 0: none
         self.together: Uses | None = None  # sums of its family, to be kept up
@@ -153,7 +157,7 @@ class SharedToken:
         return (
             self.token, self.kind, self.first, self.last, self.degree, self.exchanges, self.refused, self.elicit,
             self.elicit_known, self.grading, self.grading_known, self.family, self.regulars, self.later, self.again,
-            sorted(self.contents),
+            self.subjects, sorted(self.contents),
             [[row, *member] for row, member in self.members.items()] or [list(pair) for pair in self.seen.items()],
         )  # fmt: skip
 
@@ -163,13 +167,13 @@ class SharedToken:
         shared = cls(state[0], state[1], state[2])
         (
             _, _, _, shared.last, shared.degree, shared.exchanges, shared.refused, shared.elicit, shared.elicit_known,
-            shared.grading, shared.grading_known, shared.family, shared.regulars, shared.later, shared.again, contents,
-            members,
+            shared.grading, shared.grading_known, shared.family, shared.regulars, shared.later, shared.again,
+            subjects, contents, members,
         ) = state  # fmt: skip
         if shared.kind not in COUNTED:
             shared.seen = {member[0]: member[1] for member in members}
             return shared
-        shared.contents = set(contents)
+        shared.subjects, shared.contents = list(subjects), set(contents)
         shared.members = {member[0]: list(member[1:5]) for member in members}
         work = [member[4] for member in members if member[4] >= WORK_USES]
         shared.workers, shared.work = len(work), sum(work)
@@ -274,9 +278,10 @@ class SharedTokens:
         touched: dict[int, list[Any]] = {}
         counted = self._counted
         columns = (uses[name][:found].tolist() for name in USE.names or ())
-        for place, row, time, content, refused, elicit, grading in zip(*columns, strict=True):
+        for place, row, time, content, refused, elicit, grading, subject in zip(*columns, strict=True):
             shared = counted[place]
             shared.exchanges += 1
+            shared.subjects[subject] += 1
             if time > shared.last:
                 shared.last = time
             if refused:

@@ -21,7 +21,7 @@ from streams.ticks import Position
 if TYPE_CHECKING:
     from streams.campaigns.operator import CampaignsOperator
 
-LAYOUT = 11  # raise it with every change of what is written here
+LAYOUT = 12  # raise it with every change of what is written here
 PIECE_BYTES = 1_000_000  # of what a case began with, well below the largest record
 Records = list[tuple[bytes, bytes | None]]
 

@@ -52,6 +52,16 @@ def two_jobs() -> Feed:
     return feed
 
 
+def two_subjects() -> Feed:
+    """One pool that has answers reasoned about mathematics in one template, and from half an hour on about programs."""
+    feed = Feed()
+    for minute in range(0, 180, 10):
+        feed.use(minute, RED, "red template")
+        if minute >= 30:
+            feed.use(minute + 5, [*RED, *BOTH], "blue template", topic="coding")
+    return feed
+
+
 def one_ending() -> Feed:
     """One campaign whose prompts end alike, with few templates among them, each of them on fewer than half of it."""
     feed = Feed()
@@ -112,9 +122,12 @@ def test_split():
     assert ("updated", "merged") == (cases[red].latest.status, cases[blue].latest.status)
 
 
-def test_two_campaigns_of_one_pool():
-    """Prompts that ask for different things become two cases, either in full, as soon as each is enough by itself."""
-    alerts, operator = run(two_jobs().packets())
+@pytest.mark.parametrize("story", [two_jobs, two_subjects])
+def test_two_campaigns_of_one_pool(story):
+    """Prompts that ask for different things, or about different things, become two cases, either in full, as soon as
+    each is enough by itself.
+    """
+    alerts, operator = run(story().packets())
     cases = fold_all(alerts)
 
     assert sorted([tuple(sorted(RED)), tuple(sorted([*RED, *BOTH]))]) == sorted(case.members for case in cases.values())
@@ -127,6 +140,17 @@ def test_variants_of_one_campaign_stay_together():
     feed = Feed()
     for minute in range(0, 180, 5):
         feed.use(minute, RED, f"variant {minute // 5 % 5}", asks=minute // 5 % 5 > 0)
+    alerts, _ = run(feed.packets())
+
+    assert [tuple(sorted(RED))] == [case.members for case in fold_all(alerts).values()]
+
+
+def test_variants_about_the_same_subjects_stay_together():
+    """Two variants of one campaign are about mathematics and programs alike, if not in the same shares."""
+    feed = Feed()
+    for minute in range(0, 180, 5):
+        variant, turn = minute // 5 % 2, minute // 10
+        feed.use(minute, RED, f"variant {variant}", topic="math" if (turn % 3 == 0) == (variant == 0) else "coding")
     alerts, _ = run(feed.packets())
 
     assert [tuple(sorted(RED))] == [case.members for case in fold_all(alerts).values()]
@@ -175,7 +199,7 @@ def test_close_and_reopen():
     assert tuple(sorted(RED)) == fold_all(alerts)[case].members == members(operator, case)
 
 
-@pytest.mark.parametrize("story", [merged, parted, two_jobs, one_ending, quiet_and_back])
+@pytest.mark.parametrize("story", [merged, parted, two_jobs, two_subjects, one_ending, quiet_and_back])
 def test_cuts_do_not_matter(story):
     """However the packets are cut into batches, the alerts are the same."""
     packets = story().packets()
@@ -183,7 +207,7 @@ def test_cuts_do_not_matter(story):
     assert told(run(packets)[0]) == told(run(packets, (7, 2, 31, 500))[0])
 
 
-@pytest.mark.parametrize("story", [merged, parted, two_jobs, one_ending, quiet_and_back])
+@pytest.mark.parametrize("story", [merged, parted, two_jobs, two_subjects, one_ending, quiet_and_back])
 def test_restored_again_and_again(story):
     """An operator restored from its checkpoint every five packets gives the same alerts and holds the same members."""
     packets = story().packets()
