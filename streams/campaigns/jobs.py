@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from streams.campaigns.shared import SharedToken
-from streams.contracts.packets import TEMPLATE
+from streams.contracts.packets import HEAD, TAIL, TEMPLATE
 
 UNCLEAR, PLAIN, REASONING, GRADING = range(4)  # purposes
 SUBJECTS_FROM = 16  # a subject as a job: so much more than its topic's code
@@ -25,6 +25,7 @@ ASKED, NOT_ASKED = 0.5, 0.1  # shares of a token's exchanges
 # Total variation of what two groups' exchanges are about. Of mathematics and programs it is 0.97 to 1, however they are
 # wrapped (tuning seeds 2 and 4); wrappers that name another subject must not be enough.
 SUBJECTS_APART = 0.75
+FRAMES = (TEMPLATE, HEAD, TAIL)  # what a campaign puts around its content; a system prompt is there as well as these
 
 
 def purpose_of(shared: SharedToken) -> int:
@@ -80,7 +81,7 @@ def _two(job_of: dict[int, int], tokens: list[SharedToken]) -> dict[int, list[Sh
     found: dict[int, list[SharedToken]] = {}
     for shared in tokens:
         found.setdefault(job_of.get(shared.token, UNCLEAR), []).append(shared)
-    sizes = {job: sum(t.exchanges for t in held if t.kind == TEMPLATE) for job, held in found.items()}
+    sizes = {job: _size(held) for job, held in found.items()}
     large = [job for job in sorted(found) if job != UNCLEAR and sizes[job] >= JOB_SHARE * max(1, sum(sizes.values()))]
     if len(large) != 2:
         return {}
@@ -90,12 +91,18 @@ def _two(job_of: dict[int, int], tokens: list[SharedToken]) -> dict[int, list[Sh
     return out
 
 
+def _size(tokens: list[SharedToken]) -> int:
+    """Exchanges of tokens: a prompt's beginning and its end count only where no template does, but then both do."""
+    template, head, tail = (sum(shared.exchanges for shared in tokens if shared.kind == kind) for kind in FRAMES)
+    return template + max(head, tail)
+
+
 def _by_subject(tokens: list[SharedToken]) -> dict[int, int]:
     """Job of each token by what it is about: as the largest one, or as the one that is the furthest from that.
 
     Empty if the two are not clearly apart, or are mostly about the same.
     """
-    clear = [shared for shared in tokens if shared.kind == TEMPLATE and _subjects([shared]) is not None]
+    clear = [shared for shared in tokens if shared.kind in FRAMES and _subjects([shared]) is not None]
     if len(clear) < 2:
         return {}
     subjects = np.array([shared.subjects[1:] for shared in clear], np.float64)

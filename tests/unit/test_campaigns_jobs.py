@@ -5,7 +5,7 @@ import pytest
 from streams.accounts.features import TOPIC_CODES
 from streams.campaigns.jobs import PLAIN, REASONING, SUBJECTS_FROM, UNCLEAR, differ, does_another, jobs, subject_of
 from streams.campaigns.shared import SharedToken
-from streams.contracts.packets import TAIL, TEMPLATE
+from streams.contracts.packets import HEAD, SYSTEM, TAIL, TEMPLATE
 
 MATH, CODING = (SUBJECTS_FROM + TOPIC_CODES[name] for name in ("math", "coding"))
 
@@ -44,13 +44,20 @@ def test_subjects_where_purposes_are_the_same():
         prompt(2, math=40, coding=60),  # about the same subjects in other shares
         prompt(2, coding=39),  # too few to tell
         prompt(2, unknown=60, coding=40),  # mostly from clients that do not tell
-        prompt(2, TAIL, coding=100),  # no template
+        prompt(2, SYSTEM, coding=100),  # it comes with the other one
     ],
 )
 def test_one_job(second):
     """What may be about the same is not divided."""
     assert {} == parts(prompt(1, math=70, coding=30), second)
     assert {} == parts(second)
+
+
+def test_prompts_without_a_template():
+    """What opens and closes a prompt is one of two jobs, too, and counts once though it is two tokens."""
+    found = parts(prompt(1, math=80), prompt(2, HEAD, coding=100), prompt(3, TAIL, coding=100))
+
+    assert {MATH: [1], CODING: [2, 3]} == found
 
 
 def test_a_small_second_subject_is_no_job():
