@@ -2,11 +2,11 @@
 
 The prompts of two campaigns meet in the accounts that both use, just as the variants of one campaign's prompts do. What
 tells them apart is what they ask for: one has answers reasoned, say, and the other only wants the work done; or, where
-that is the same or not recognised, what they are about: mathematics, say, and programs. A campaign some of whose
-variants are not recognised looks alike, so both jobs must carry much of the traffic and be a campaign each by itself
-(`splits.divide`).
+neither is recognised as asking for anything, what they are about: mathematics, say, and programs. A campaign some of
+whose variants are not recognised looks alike, so both jobs must carry much of the traffic and be a campaign each by
+itself (`splits.divide`).
 
-Cannot see: two campaigns that ask for the same about the same subjects.
+Cannot see: two campaigns that ask for the same, or for nothing about the same subjects.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,7 @@ def purpose_of(shared: SharedToken) -> int:
 def subject_of(shared: SharedToken) -> int:
     """What most of a token's exchanges are about, as a job, as far as it is clear."""
     most = max(shared.subjects[1:], default=0)
-    if shared.exchanges < JOB_EXCHANGES or 2 * most <= shared.exchanges:
+    if purpose_of(shared) != PLAIN or 2 * most <= shared.exchanges:
         return UNCLEAR
     return SUBJECTS_FROM + shared.subjects.index(most, 1)
 
@@ -117,8 +117,11 @@ def _by_subject(tokens: list[SharedToken]) -> dict[int, int]:
 
 
 def _subjects(tokens: Iterable[SharedToken]) -> Any | None:
-    """Exchanges of tokens by topic, of those where it is clear; None if it is of none."""
-    clear = [t.subjects[1:] for t in tokens if t.exchanges >= JOB_EXCHANGES and 2 * sum(t.subjects[1:]) > t.exchanges]
+    """Exchanges by topic of tokens that ask for nothing, where it is clear; None if it is of none.
+
+    Words that ask for reasoning name a subject by themselves: "You are a patient tutor" passes for role play.
+    """
+    clear = [t.subjects[1:] for t in tokens if purpose_of(t) == PLAIN and 2 * sum(t.subjects[1:]) > t.exchanges]
     return np.sum(clear, axis=0) if clear else None
 
 

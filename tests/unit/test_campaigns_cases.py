@@ -53,12 +53,12 @@ def two_jobs() -> Feed:
 
 
 def two_subjects() -> Feed:
-    """One pool that has answers reasoned about mathematics in one template, and from half an hour on about programs."""
+    """One pool whose prompts ask for nothing, in one template about mathematics, and then in another about programs."""
     feed = Feed()
     for minute in range(0, 180, 10):
-        feed.use(minute, RED, "red template")
+        feed.use(minute, RED, "red template", asks=False)
         if minute >= 30:
-            feed.use(minute + 5, [*RED, *BOTH], "blue template", topic="coding")
+            feed.use(minute + 5, [*RED, *BOTH], "blue template", asks=False, topic="coding")
     return feed
 
 

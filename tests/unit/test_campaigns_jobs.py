@@ -43,6 +43,7 @@ def test_subjects_where_purposes_are_the_same():
     [
         prompt(2, math=40, coding=60),  # about the same subjects in other shares
         prompt(2, coding=39),  # too few to tell
+        prompt(2, asks=30, coding=100),  # some ask for reasoning: how they do may say what it is taken to be about
         prompt(2, unknown=60, coding=40),  # mostly from clients that do not tell
         prompt(2, SYSTEM, coding=100),  # it comes with the other one
     ],
