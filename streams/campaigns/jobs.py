@@ -102,7 +102,7 @@ def _by_subject(tokens: list[SharedToken]) -> dict[int, int]:
 
     Empty if the two are not clearly apart, or are mostly about the same.
     """
-    clear = [shared for shared in tokens if shared.kind in FRAMES and _subjects([shared]) is not None]
+    clear = [shared for shared in tokens if shared.kind in FRAMES and _clear(shared)]
     if len(clear) < 2:
         return {}
     subjects = np.array([shared.subjects[1:] for shared in clear], np.float64)
@@ -116,12 +116,17 @@ def _by_subject(tokens: list[SharedToken]) -> dict[int, int]:
     return {shared.token: main[side] for shared, side in zip(clear, away.tolist(), strict=True)}
 
 
-def _subjects(tokens: Iterable[SharedToken]) -> Any | None:
-    """Exchanges by topic of tokens that ask for nothing, where it is clear; None if it is of none.
+def _clear(shared: SharedToken) -> bool:
+    """Tell whether it can be said what a token's exchanges are about.
 
     Words that ask for reasoning name a subject by themselves: "You are a patient tutor" passes for role play.
     """
-    clear = [t.subjects[1:] for t in tokens if purpose_of(t) == PLAIN and 2 * sum(t.subjects[1:]) > t.exchanges]
+    return purpose_of(shared) == PLAIN and 2 * sum(shared.subjects[1:]) > shared.exchanges
+
+
+def _subjects(tokens: Iterable[SharedToken]) -> Any | None:
+    """Exchanges by topic of tokens where it is clear; None if it is of none."""
+    clear = [shared.subjects[1:] for shared in tokens if _clear(shared)]
     return np.sum(clear, axis=0) if clear else None
 
 

@@ -163,7 +163,7 @@ class SharedToken:
 
     @classmethod
     def load(cls, state: TokenState) -> "SharedToken":
-        """Rebuild from `dump`."""
+        """Rebuild from `dump`; raise ValueError if its topics are not those of this program."""
         shared = cls(state[0], state[1], state[2])
         (
             _, _, _, shared.last, shared.degree, shared.exchanges, shared.refused, shared.elicit, shared.elicit_known,
@@ -173,6 +173,8 @@ class SharedToken:
         if shared.kind not in COUNTED:
             shared.seen = {member[0]: member[1] for member in members}
             return shared
+        if len(subjects) != len(TOPICS):
+            raise ValueError(f"token {shared.token:016x} has {len(subjects)} topics, there are {len(TOPICS)}")
         shared.subjects, shared.contents = list(subjects), set(contents)
         shared.members = {member[0]: list(member[1:5]) for member in members}
         work = [member[4] for member in members if member[4] >= WORK_USES]

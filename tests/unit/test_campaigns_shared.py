@@ -1,6 +1,8 @@
 """What shared tokens are held in."""
 
-from streams.campaigns.shared import SharedTokens
+import pytest
+
+from streams.campaigns.shared import SharedToken, SharedTokens, TokenState
 from streams.contracts.packets import NEAR_LOW, TEMPLATE
 
 
@@ -22,3 +24,11 @@ def test_memberships_hold_one_object_of_a_time():
     first, last, *_ = token.members[5]
     assert first is last
     assert {5: 1_600} == shared.link((0, 2_000, 8, 1, 1_600, 1_600, 2, NEAR_LOW, 1), 5).seen
+
+
+def test_a_token_with_other_topics_is_refused():
+    """A token comes back from its record as it was, and not from one whose topics are too few to count in."""
+    state = TokenState(*SharedToken(9, TEMPLATE, 1_000).dump())
+    assert tuple(state) == SharedToken.load(state).dump()
+    with pytest.raises(ValueError, match="2 topics"):
+        SharedToken.load(state._replace(subjects=[0, 0]))
