@@ -21,6 +21,9 @@ PLAIN = [
     "Сколько стоит билет до Казани?",
     "帮我写一封请假的邮件。",
     "Schreib mir eine Einladung zum Geburtstag.",
+    "Narrate your adventure from the dragon's point of view.",
+    "What are your working hours, and where do I park?",
+    "Reply within a day, or call us before responding to the letter.",
 ]
 ELICITATION = [
     "A train leaves at noon. When does it arrive? Let's think step by step.",
@@ -32,6 +35,10 @@ ELICITATION = [
     "请一步一步思考后回答。",
     "Реши задачу и опиши ход рассуждений, шаг за шагом.",
     "WRITE   DOWN your Chain-Of-Thought, then answer.",
+    "Find x and explain how you arrive at it.",
+    "How much is left? Show all your working.",
+    "Describe your line of reasoning, followed by the final answer.",
+    "Solve it without skipping a step, and say which alternatives you rejected.",
 ]
 GRADING = [
     "Please rate the following response from 1 to 10 and output only the score.",
