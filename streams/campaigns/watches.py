@@ -1,10 +1,10 @@
 """Single accounts: a stolen key's probe and burst, and an account that scrapes by itself."""
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from streams.accounts.features import LAYOUT
 from streams.campaigns.nats import evidence, ramp
@@ -47,8 +47,8 @@ class Watch(Struct, array_like=True):
     row: int
     start: int
     before: int  # exchanges before the watch
-    rate: float  # of these, per minute
-    trust: float  # 0..1: how much of a past there is, and how steady it was
+    rate: Annotated[float, Meta(gt=0)]  # of these, per minute
+    trust: Annotated[float, Meta(ge=0, le=1)]  # how much of a past there is, and how steady it was
     new: int = 0  # bits seen new since the start
     networks: int = 0  # most first sightings within a quarter of an hour
     seen: list[int] = []  # times of the last of them

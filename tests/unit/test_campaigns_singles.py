@@ -9,8 +9,10 @@ from streams.accounts.features import LAYOUT
 from streams.campaigns.singles import _matter
 from streams.campaigns.state import UNWATCHED, Levels
 from streams.campaigns.table import CHUNK_ROWS, DAY_MS, AccountTable
-from streams.campaigns.watches import MATTERS, TRIGGER, TRIGGER_WITH
+from streams.campaigns.watches import MATTERS, TRIGGER, TRIGGER_WITH, Watch
 from streams.contracts.packets import SIGNAL, Introduction
+from streams.errors import StateError
+from streams.state import pack, unpack
 
 LIMIT = 10.0
 LEVELS = st.sampled_from([UNWATCHED, 0.0, 9.9, LIMIT, 11.0])
@@ -95,3 +97,17 @@ def test_a_checkpoint_has_the_chunks_that_changed():
     assert [0] == changed()
     table.insert(hashes[:1] + hashes[-1])
     assert [2] == changed()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("trust", 1e300), ("trust", float("nan")), ("trust", -0.1), ("rate", 0.0)]
+)
+def test_watch_with_an_impossible_past_is_refused(field, value):
+    """A stored watch whose evidence would be no number of nats does not become one of the state."""
+    good = Watch(row=1, start=2, before=3, rate=0.5, trust=1.0)
+    bad = Watch(row=1, start=2, before=3, rate=0.5, trust=1.0)
+    setattr(bad, field, value)
+
+    assert good == unpack(pack(good), Watch)
+    with pytest.raises(StateError, match="Watch"):
+        unpack(pack(bad), Watch)
