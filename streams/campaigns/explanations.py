@@ -91,7 +91,8 @@ def explanations(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
     # a homework in everybody's own words differs in each of them, but is talked about
     alike = max(talks, float(diversity(group) < 0.3))
     if edu > 0.3 and alike:
-        value = -5.0 * ramp(edu, 0.3, 0.6) * alike
+        # at -5, of eight courses of 500 whose homework asks for the working, three were cases (`FULL_SIZES`)
+        value = -8.0 * ramp(edu, 0.3, 0.6) * alike
         detail = f"{edu:.0%} on education plans, contents alike or talked about"
         out.append(evidence("benign.course", value, round(edu, 4), 0.1, detail))
     # who runs a public benchmark or the same probes sends what others sent; a campaign divides its work
