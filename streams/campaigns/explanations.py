@@ -88,11 +88,12 @@ def explanations(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
     settled = 1.0 - ramp(young_share(group, now), 0.3, 0.6)
     talks = ramp(0.6 - turns, 0.0, 0.3) * settled
     edu = int(np.count_nonzero(group.rows["plan"] == 2)) / n
-    # a homework in everybody's own words differs in each of them, but is talked about
-    alike = max(talks, float(diversity(group) < 0.3))
+    # A homework in everybody's own words differs in each of them, but is talked about: soon one exchange in three opens
+    # a conversation, and in the first half hour, while most are at their beginning, half of them do.
+    alike = max(ramp(0.7 - turns, 0.0, 0.3) * settled, float(diversity(group) < 0.3))
     if edu > 0.3 and alike:
-        # at -5, of eight courses of 500 whose homework asks for the working, three were cases (`FULL_SIZES`)
-        value = -8.0 * ramp(edu, 0.3, 0.6) * alike
+        # With 5 nats, three of eight courses of 500 whose homework asks for the working were cases (`FULL_SIZES`).
+        value = -8.0 * ramp(edu, 0.3, 0.5) * alike
         detail = f"{edu:.0%} on education plans, contents alike or talked about"
         out.append(evidence("benign.course", value, round(edu, 4), 0.1, detail))
     # who runs a public benchmark or the same probes sends what others sent; a campaign divides its work
