@@ -1,4 +1,7 @@
-"""The phrase lexicon of the prompt fingerprint (`prompt_lexicon.toml`) as hash tables for the compiled core."""
+"""The phrase lexicon of the prompt fingerprint as hash tables for the compiled core.
+
+`prompt_lexicon.toml` is written by hand, `prompt_lexicon_learned.toml` by `streams/evaluate/wordings/learn.py`.
+"""
 
 import tomllib
 from importlib.resources import files
@@ -19,6 +22,9 @@ CLASSES = (
 )
 
 
+FILES = ("prompt_lexicon.toml", "prompt_lexicon_learned.toml")
+
+
 class Lexicon(NamedTuple):
     """Open-addressing tables; see `prompt_kernel.lexicon_sums`."""
 
@@ -28,18 +34,30 @@ class Lexicon(NamedTuple):
     n_phrases: int
 
 
+class Phrase(NamedTuple):
+    """A phrase as word hashes, and what it adds, in thousandths, to which class (an index into `CLASSES`)."""
+
+    words: NDArray[np.uint64]
+    class_: int
+    milli: int
+
+
 def load_lexicon() -> Lexicon:
-    """Read the packaged phrases; the order in the file does not matter.
+    """Read the packaged phrases, by hand and learned; their order does not matter, and what both files have adds up.
 
-    Raises ValueError for a section without a class and for a phrase that is empty, too long or written twice.
+    Raises ValueError for a section without a class and for a phrase that is empty, too long or twice in one file.
     """
-    document = tomllib.loads(files("streams.contracts").joinpath("prompt_lexicon.toml").read_text("utf-8"))
-    return build_lexicon(document)
+    return tables_of([phrase for name in FILES for phrase in phrases_of(load_document(name))])
 
 
-def build_lexicon(document: dict[str, Any]) -> Lexicon:
-    """Build the tables of phrases given as class -> phrase -> weight, with topics and languages one level deeper."""
-    entries: list[tuple[str, NDArray[np.uint64], int, int]] = []
+def load_document(name: str) -> dict[str, Any]:
+    """Read one of `FILES`."""
+    return tomllib.loads(files("streams.contracts").joinpath(name).read_text("utf-8"))
+
+
+def phrases_of(document: dict[str, Any]) -> list[Phrase]:
+    """Read phrases given as class -> phrase -> weight, with topics and languages one level deeper."""
+    entries: list[Phrase] = []
     for section, phrases in _sections(document):
         if section not in CLASSES:
             raise ValueError(f"the lexicon has no class {section}")
@@ -49,10 +67,14 @@ def build_lexicon(document: dict[str, Any]) -> Lexicon:
             if not 0 < len(words) <= PHRASE_MAX_WORDS or words.tobytes() in known:
                 raise ValueError(f"phrase {phrase!r} of {section} is empty, too long or written twice")
             known.add(words.tobytes())
-            entries.append((phrase, words, CLASSES.index(section), round(weight * 1000)))
+            entries.append(Phrase(words, CLASSES.index(section), round(weight * 1000)))
+    return entries
 
+
+def tables_of(entries: list[Phrase]) -> Lexicon:
+    """Build the tables of these phrases."""
     lengths: dict[int, int] = {}
-    for _, words, _, _ in entries:
+    for words, _, _ in entries:
         last = int(words[-1])
         lengths[last] = lengths.get(last, 0) | 1 << (len(words) - 1)
     last_words = np.zeros((_table_size(len(lengths)), 2), np.uint64)
@@ -64,13 +86,13 @@ def build_lexicon(document: dict[str, Any]) -> Lexicon:
 
     phrase_keys = np.zeros(_table_size(len(entries)), np.uint64)
     table = np.zeros((len(phrase_keys), 3), np.int32)
-    for number, (_, words, class_, weight) in enumerate(entries):
+    for number, (words, class_, milli) in enumerate(entries):
         key = int(phrase_key(words, len(words), len(words)))
         slot = key & (len(phrase_keys) - 1)
         while phrase_keys[slot]:
             slot = (slot + 1) & (len(phrase_keys) - 1)
         phrase_keys[slot] = key
-        table[slot] = number, class_, weight
+        table[slot] = number, class_, milli
     return Lexicon(last_words, phrase_keys, table, len(entries))
 
 

@@ -75,6 +75,7 @@ def test_wheel_carries_what_it_needs_and_nothing_else(wheel: Path):
         "streams/contracts/schemas/request-event.schema.json",
         "streams/contracts/fold_vectors.json",
         "streams/contracts/prompt_lexicon.toml",
+        "streams/contracts/prompt_lexicon_learned.toml",
         "streams/packaged/stillwatch.toml",
         "streams/packaged/kafka-pom.xml",
         "streams/simulator/corpus/NOTICE.md",
