@@ -37,6 +37,12 @@ class AccountModels:
         # in doublings of the mean gap of eight exchanges: a lasting change by 3 doublings is told after 8 to 16
         self.rate_change: Any = drift.PageHinkley(min_instances=2, delta=0.5, threshold=1.875)
 
+    def __del__(self) -> None:
+        # River's detector holds a method of its own, and with it itself: it would stay until a collection of all objects,
+        # which a worker never has (`streams.runtime.worker.GC_THRESHOLDS`).
+        if (change := getattr(self, "rate_change", None)) is not None:
+            change._test_drift = None
+
     def learn(self, gaps_ms: list[int], output_tokens: list[int], input_tokens: list[int]) -> bool:
         """Learn some exchanges in order; tell whether they have changed the account's rate."""
         gaps = [log2(gap_ms / 1000.0 + 0.25) for gap_ms in gaps_ms]
