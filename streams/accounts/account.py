@@ -38,8 +38,8 @@ class AccountModels:
         self.rate_change: Any = drift.PageHinkley(min_instances=2, delta=0.5, threshold=1.875)
 
     def __del__(self) -> None:
-        # River's detector holds a method of its own, and with it itself: it would stay until a collection of all objects,
-        # which a worker never has (`streams.runtime.worker.GC_THRESHOLDS`).
+        # River's detector holds a method of its own, and so itself, until a collection of all objects: a worker has
+        # none (`streams.runtime.worker.GC_THRESHOLDS`)
         if (change := getattr(self, "rate_change", None)) is not None:
             change._test_drift = None
 

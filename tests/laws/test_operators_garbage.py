@@ -32,7 +32,8 @@ def test_no_cycles_are_left_behind():
     for line in traffic():
         host.feed(line.value)
     gc.collect()  # with the host still there: only what it has dropped can be garbage
-    own = Counter(type(each).__name__ for each in gc.garbage if type(each).__module__.startswith(("streams.", "river.")))
+    ours = ("streams.", "river.")
+    own = Counter(type(each).__name__ for each in gc.garbage if type(each).__module__.startswith(ours))
     host.end()
     assert not own, f"held by cycles: {own.most_common(5)}"
 
@@ -40,7 +41,7 @@ def test_no_cycles_are_left_behind():
 @pytest.mark.usefixtures("_by_hand")
 @pytest.mark.parametrize("stored", [False, True])
 def test_models_of_an_account_go_with_it(stored: bool):
-    """An evicted account takes its River models along, made here or restored: they grew by 1.6 MB a minute of a soak."""
+    """An evicted account takes its River models along, made here or restored: left behind, they fill the worker."""
     models = AccountModels()
     for gap_ms in (1_000, 1_000, 10_000_000):  # River's change detector begins anew after a change
         models.learn([gap_ms] * 8, [100] * 8, [200] * 8)

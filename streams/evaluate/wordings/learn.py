@@ -36,11 +36,13 @@ SEED = 20_262
 PHRASE_WORDS = 3  # four find no more requests for reasoning of the development set, and name more of ordinary prompts
 LEAST_PROMPTS = 4
 LEAST_WEIGHT = 0.04
-# At 8, 20 and 40 the development set has 84, 80 and 76 % of its English requests for reasoning known, and 4.4, 2.7 and
-# 2.0 % of the Arena's prompts at odd places pass for one.
+# At 12, 20 and 40 (ordinary prompts counting as 12, 12, 25) 82, 80 and 73 % of the development set's English requests
+# for reasoning are known, and 6.3, 4.7 and 2.4 % of the Arena's prompts at odd places pass for one.
 PENALTY = 20.0
 ORDINARY_WEIGHT = 6.0  # an ordinary prompt counts as six
 ASKS_SUM, ORDINARY_SUM = 1.3, -0.1  # sums beyond these cost nothing; 0.69 is even odds
+# Taken off every sum: 0.1 costs 3 of 100 English requests of the development set, and a third of the false ones.
+CAUTION = {"reasoning": 0.1, "grading": 0.0}
 CLASS_OF = {"reasoning": "elicitation", "grading": "grading"}
 
 # How many prompts of a public set are learned from, of those at even places.
@@ -75,6 +77,7 @@ def learn() -> dict[str, dict[str, float]]:
     for purpose, class_ in CLASS_OF.items():
         asks = np.array([wording.purpose == purpose for wording in learned])
         found = weights(Task(rows, by_hand[:, CLASSES.index(class_)], asks))
+        found[-1] -= CAUTION[purpose]
         document[class_] = {
             phrase: round(float(weight), 2) for phrase, weight in zip(phrases, found, strict=True) if weight
         }
@@ -120,7 +123,7 @@ def candidates(prompts: list[Wording]) -> list[str]:
             }
         )
     found = {words_of(phrase).tobytes(): phrase for phrase, count in sorted(counted.items()) if count >= LEAST_PROMPTS}
-    return [phrase for phrase in found.values() if not _SINGLE.fullmatch(phrase)] + ["|"]
+    return [phrase for words, phrase in found.items() if words and not _SINGLE.fullmatch(phrase)] + ["|"]
 
 
 def occurrences(phrases: list[str], prompts: list[str]) -> sparse.csr_matrix:
