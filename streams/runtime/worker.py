@@ -240,22 +240,14 @@ class Worker:
     # Liveness
 
     def _watch(self) -> None:
-        """End the process when it no longer works though there is work: an orchestrator starts it anew.
-
-        Gives back memory, too, as this thread is the one that nobody waits for.
-        """
+        """End the process when it no longer works though there is work: an orchestrator starts it anew."""
         liveness = Liveness(float(self.settings.health.stuck_after_s))
-        give_back_due = time.monotonic() + allocator.GIVE_BACK_S
         while True:
             time.sleep(LOOK_S)
             if self.stats.stopping:
                 return
-            now = time.monotonic()
-            if reason := liveness.reason(self.stats, self._beat, now):
+            if reason := liveness.reason(self.stats, self._beat, time.monotonic()):
                 fail(reason, STUCK_EXIT_CODE)
-            if now >= give_back_due:
-                give_back_due = now + allocator.GIVE_BACK_S
-                allocator.give_back()
 
 
 class _FaustWorker(faust.Worker):
