@@ -2,11 +2,11 @@
 
 The prompts of two campaigns meet in the accounts that both use, just as the variants of one campaign's prompts do. What
 tells them apart is what they ask for: one has answers reasoned, say, and the other only wants the work done; or, where
-neither is recognised as asking for anything, what they are about: mathematics, say, and programs. A campaign some of
+they seem to ask for the same, what they are about: mathematics, say, and programs. A campaign some of
 whose variants are not recognised looks alike, so both jobs must carry much of the traffic and be a campaign each by
 itself (`splits.divide`).
 
-Cannot see: two campaigns that ask for the same, or for nothing about the same subjects.
+Cannot see: two campaigns that ask for the same about the same subjects.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from streams.accounts.features import TOPIC_CODES
 from streams.campaigns.shared import SharedToken
 from streams.contracts.packets import HEAD, TAIL, TEMPLATE
 
@@ -25,6 +26,8 @@ ASKED, NOT_ASKED = 0.5, 0.1  # shares of a token's exchanges
 # Total variation of what two groups' exchanges are about. Of mathematics and programs it is 0.97 to 1, however they are
 # wrapped (tuning seeds 2 and 4); wrappers that name another subject must not be enough.
 SUBJECTS_APART = 0.75
+# A tutor is role play, a plan or a tool agentic, a rubric writing; "qa", "chat" and "other" are what nothing else is.
+NAMED_BY_REQUESTS = frozenset(TOPIC_CODES[name] for name in ("roleplay", "agentic", "writing", "qa", "chat", "other"))
 FRAMES = (TEMPLATE, HEAD, TAIL)  # what a campaign puts around its content; a system prompt is there as well as these
 
 
@@ -43,7 +46,7 @@ def purpose_of(shared: SharedToken) -> int:
 def subject_of(shared: SharedToken) -> int:
     """What most of a token's exchanges are about, as a job, as far as it is clear."""
     most = max(shared.subjects[1:], default=0)
-    if purpose_of(shared) != PLAIN or 2 * most <= shared.exchanges:
+    if 2 * most <= shared.exchanges or not _clear(shared):
         return UNCLEAR
     return SUBJECTS_FROM + shared.subjects.index(most, 1)
 
@@ -119,9 +122,13 @@ def _by_subject(tokens: list[SharedToken]) -> dict[int, int]:
 def _clear(shared: SharedToken) -> bool:
     """Tell whether it can be said what a token's exchanges are about.
 
-    Words that ask for reasoning name a subject by themselves: "You are a patient tutor" passes for role play.
+    Words that ask for something may name a subject by themselves, "You are a patient tutor" role play: then only such
+    subjects count as no such words name.
     """
-    return purpose_of(shared) == PLAIN and 2 * sum(shared.subjects[1:]) > shared.exchanges
+    purpose = purpose_of(shared)
+    if purpose == UNCLEAR or 2 * sum(shared.subjects[1:]) <= shared.exchanges:
+        return False
+    return purpose == PLAIN or shared.subjects.index(max(shared.subjects[1:]), 1) not in NAMED_BY_REQUESTS
 
 
 def _subjects(tokens: Iterable[SharedToken]) -> Any | None:

@@ -19,6 +19,8 @@ CLASSES = (
     "grading",
     *(f"topic.{name}" for name in SCORED_TOPICS),
     *(f"language.{name}" for name in LANGUAGES),
+    "learned.elicitation",
+    "learned.grading",
 )
 
 
@@ -43,7 +45,7 @@ class Phrase(NamedTuple):
 
 
 def load_lexicon() -> Lexicon:
-    """Read the packaged phrases, by hand and learned; their order does not matter, and what both files have adds up.
+    """Read the packaged phrases, by hand and learned; their order does not matter.
 
     Raises ValueError for a section without a class and for a phrase that is empty, too long or twice in one file.
     """
@@ -56,7 +58,7 @@ def load_document(name: str) -> dict[str, Any]:
 
 
 def phrases_of(document: dict[str, Any]) -> list[Phrase]:
-    """Read phrases given as class -> phrase -> weight, with topics and languages one level deeper."""
+    """Read phrases given as class -> phrase -> weight, with topics, languages and what is learned one level deeper."""
     entries: list[Phrase] = []
     for section, phrases in _sections(document):
         if section not in CLASSES:
@@ -108,7 +110,7 @@ def words_of(phrase: str) -> NDArray[np.uint64]:
 def _sections(document: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
     sections: list[tuple[str, dict[str, float]]] = []
     for name, content in document.items():
-        if name in ("topic", "language"):
+        if name in ("topic", "language", "learned"):
             sections += [(f"{name}.{inner}", phrases) for inner, phrases in content.items()]
         else:
             sections.append((name, content))

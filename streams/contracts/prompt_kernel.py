@@ -156,7 +156,7 @@ def analyse(data, last_words, phrase_keys, phrases, n_phrases):
     hashes = np.empty(n + 2, np.uint64)
     kinds = np.empty(n + 2, np.uint8)
     counts = np.zeros(N_COUNTS, np.int64)
-    sums = np.zeros(2 + _N_TOPICS + _N_LANGUAGES, np.int64)
+    sums = np.zeros(2 + _N_TOPICS + _N_LANGUAGES + 2, np.int64)
     words = tokenize(data, n, hashes, kinds, counts)
     lexicon_sums(hashes, kinds, words + 1, last_words, phrase_keys, phrases, n_phrases, sums)
     numbers = 0
@@ -165,4 +165,6 @@ def analyse(data, last_words, phrase_keys, phrases, n_phrases):
     template, head, tail = skeleton(hashes, kinds, words, counts[OPENING], counts[CLOSING])
     topic = _topic(sums, counts, numbers)
     language = _language(sums, counts)
-    return simhash(hashes, words), template, head, tail, _score(sums[0]), _score(sums[1]), topic, language
+    # what is learned adds to what is known by hand, and takes nothing from it
+    elicitation, grading = _score(sums[0] + max(sums[-2], 0)), _score(sums[1] + max(sums[-1], 0))
+    return simhash(hashes, words), template, head, tail, elicitation, grading, topic, language

@@ -71,7 +71,7 @@ def test_packaged_phrases_are_what_is_learned():
     """The file is what the program makes of the training prompts, but for the last digits of another processor."""
     packaged_phrases, learned = load_document(FILES[1]), learn()
     for class_, phrases in learned.items():
-        theirs = packaged_phrases[class_]
+        theirs = packaged_phrases["learned"][class_]
         either = phrases.keys() | theirs.keys()
         apart = [one for one in either if abs(phrases.get(one, 0.0) - theirs.get(one, 0.0)) > 0.06]
         assert len(apart) <= len(either) / 100, sorted(apart)[:10]

@@ -1,6 +1,6 @@
 """Requests for reasoning, requests for grades and ordinary prompts, from which the fingerprint's lexicon is learned.
 
-All are synthetic, made for this project by a language model: ``training`` in twenty-four styles (templates, chat,
+All are synthetic, made for this project by a language model: ``training`` in twenty-eight styles (templates, chat,
 experts, developers, catchwords avoided, other languages, ...), each by itself, and so the other two, without sight of
 the lexicon, of the simulator's sentences or of each other. They have the project's licence. `learn` reads ``training``,
 its settings were chosen on ``development``, and ``exam`` is for nothing but `exam`'s table: whoever reads its prompts

@@ -36,13 +36,12 @@ SEED = 20_262
 PHRASE_WORDS = 3  # four find no more requests for reasoning of the development set, and name more of ordinary prompts
 LEAST_PROMPTS = 4
 LEAST_WEIGHT = 0.04
-# At 12, 20 and 40 (ordinary prompts counting as 12, 12, 25) 82, 80 and 73 % of the development set's English requests
-# for reasoning are known, and 6.3, 4.7 and 2.4 % of the Arena's prompts at odd places pass for one.
-PENALTY = 20.0
+PENALTY = 12.0  # 20 knows a tenth fewer of the development set's requests, for a quarter fewer of the false ones
 ORDINARY_WEIGHT = 6.0  # an ordinary prompt counts as six
 ASKS_SUM, ORDINARY_SUM = 1.3, -0.1  # sums beyond these cost nothing; 0.69 is even odds
-# Taken off every sum: 0.1 costs 3 of 100 English requests of the development set, and a third of the false ones.
-CAUTION = {"reasoning": 0.1, "grading": 0.0}
+# Taken off every sum. With 0, 0.1, 0.2, 0.3 83, 77, 71, 68 of the development set's 100 English requests for reasoning
+# are known, and 6.9, 4.6, 3.0, 1.9 % of the simulator's app templates pass for one: an app has one for all it sends.
+CAUTION = {"reasoning": 0.3, "grading": 0.1}
 CLASS_OF = {"reasoning": "elicitation", "grading": "grading"}
 
 # How many prompts of a public set are learned from, of those at even places.
@@ -52,7 +51,7 @@ ORDINARY = {
 }  # fmt: skip
 ASKING: dict[str, tuple[Purpose, int]] = {"flan_cot": ("reasoning", 300), "arena_pairs": ("grading", 40)}
 
-HEAD = "# Written by `python -m streams.evaluate.wordings.learn`; do not edit. Weights add to those by hand.\n"
+HEAD = "# Written by `python -m streams.evaluate.wordings.learn`; do not edit. A sum above 0 adds to that by hand.\n"
 
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _SINGLE = re.compile(r"([\u3040-\u30ff\u3400-\u9fff\u0e00-\u0eff])")  # scripts without spaces: a character is a word
@@ -171,7 +170,7 @@ def main() -> None:
     lines = [HEAD]
     for class_, phrases in learn().items():
         lines += [
-            f"[{class_}]",
+            f"[learned.{class_}]",
             *(f"{json.dumps(phrase, ensure_ascii=False)} = {weight}" for phrase, weight in sorted(phrases.items())),
             "",
         ]
