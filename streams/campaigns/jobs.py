@@ -22,8 +22,8 @@ UNCLEAR, PLAIN, REASONING, GRADING = range(4)  # purposes
 SUBJECTS_FROM = 16  # a subject as a job: so much more than its topic's code
 JOB_EXCHANGES = 40  # of a token, from which on it is clear what it asks for
 JOB_SHARE = 0.4  # of the family's exchanges; of one campaign's variants 13 % (of disguised ones 40 %) pass for plain
-# Shares of a token's exchanges. Words that nearly ask for something pass for a request with a third of what they are put
-# around (D12, tuning seeds 8 and 11: 36 and 20 %); those that do ask with nearly all.
+# Shares of a token's exchanges. Words that nearly ask for something pass for a request with a third of what they are
+# put around (D12, tuning seeds 8 and 11: 36 and 20 %), those that do ask with nearly all.
 ASKED, NOT_ASKED = 0.5, 0.4
 # Total variation of what two groups' exchanges are about. Of mathematics and programs it is 0.97 to 1, however they are
 # wrapped (tuning seeds 2 and 4); wrappers that name another subject must not be enough.
