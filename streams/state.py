@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 STATE_VERSION = 1  # raise it when an older program could misread what this one writes
 
-NO_MARKER = "the state of stage {stage} has no marker; delete its state topic to start anew"
+NO_MARKER = "the state of stage {stage} has no marker"
 
 _HEADER = struct.Struct("<2sBBII")  # magic, version, reserved, length, crc32
 _MAGIC = b"SW"

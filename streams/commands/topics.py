@@ -1,9 +1,10 @@
-"""``stillwatch topics``: make the topics, check and describe them."""
+"""``stillwatch topics``: make the topics, check and describe them, and start anew."""
 
 import click
 
 from streams.commands.options import JSON, echo_json, echo_table, with_settings
 from streams.config import Settings
+from streams.runtime import reset as anew
 from streams.runtime.kafka_client import reach
 from streams.runtime.topics import Finding, check_topics, create_topics, describe_topics, topic_specs
 
@@ -75,6 +76,34 @@ def describe(settings: Settings, as_json: bool) -> None:
         kept = _duration(state.configs.get("retention.ms", "")) if "delete" in policy else "last of each key"
         rows.append((spec.name, spec.role, str(state.partitions), str(state.replication), policy, kept))
     echo_table(("topic", "role", "partitions", "replicas", "cleanup", "keeps"), rows)
+
+
+@topics.command()
+@click.option("--alerts", is_flag=True, help="Make the alert topic anew, too: input, version or settings differ.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_settings
+@JSON
+def reset(settings: Settings, alerts: bool, yes: bool, as_json: bool) -> None:
+    """Make workers start anew: delete all they remember, and the topics between the stages.
+
+    Requests and dead letters stay, and requests are read again from the oldest that is kept. A case that is found as
+    before has its old id and its old revisions, byte for byte. Where the input, the version or settings differ,
+    revisions of an old id may have other contents: with --alerts the alert topic goes as well, and its readers should
+    be told. Without, a case that was open and is not found again is never closed.
+
+    Stop all workers first; exit 4 if one still runs, and nothing is deleted.
+    """
+    admin = reach(settings)
+    groups, topics = anew.remembered(settings, alerts)
+    if not yes:
+        click.echo(f"Deletes consumer groups {', '.join(groups)}\nand topics {', '.join(topics)}.", err=True)
+        click.confirm("All that workers have learned is lost. Go on?", abort=True, err=True)
+    deleted = anew.reset(settings, admin, alerts)
+    if as_json:
+        echo_json({"deleted": deleted})
+    else:
+        click.echo(f"deleted {len(deleted)} groups and topics{''.join(f'{chr(10)}  {name}' for name in deleted)}")
+        click.echo("made the topics again: start the workers")
 
 
 def _report(findings: list[Finding]) -> None:

@@ -22,6 +22,7 @@ TOPIC_SETTLE_S = 5.0  # a topic that was just made
 CALL_TIMEOUT_S = 10.0
 READ_RECORDS = 10_000  # measured: 389,000-532,000 records/s
 PAUSE_KEYS = 500  # between two looks whether another stage comes first: some 20 ms of accounts
+ANEW = "To start anew, stop all workers and run `stillwatch topics reset`."
 
 log = structlog.get_logger("stillwatch.restore")
 
@@ -95,8 +96,7 @@ def restore(
                 if time.monotonic() - started > DEADLINE_S:
                     raise StateError(
                         f"{reason} Records of {state_topic(settings, stage)} are missing: was it deleted, or changed "
-                        f"by somebody else? To start anew, stop all workers, delete the consumer group {group} and "
-                        "empty the state topics."
+                        f"by somebody else? {ANEW}"
                     ) from None
                 log.info("waiting for a transaction to settle", stage=stage, reason=str(reason))
                 time.sleep(0.2)
@@ -130,7 +130,10 @@ def _restore(
     restored = {}
     for partition in partitions:
         operator = make_operator(partition)
-        offset = operator.restore(_with_pauses(records[partition], yield_to_first))
+        try:
+            offset = operator.restore(_with_pauses(records[partition], yield_to_first))
+        except StateError as error:
+            raise StateError(f"{topic}/{partition}: {error.message}. {ANEW}") from error
         if operator.counters.get(("state_made_otherwise",)):
             log.warning("state was made by another version or other settings", stage=stage, partition=partition)
         low, high = consumer.get_watermark_offsets(TopicPartition(input_topic, partition), CALL_TIMEOUT_S)
@@ -138,7 +141,7 @@ def _restore(
             raise _Unsettled(
                 f"The group {group} has read {input_topic}/{partition} up to {read}, its state up to {offset}."
             )
-        if offset is not None and (wrong := misfit(TP(input_topic, partition), group, topic, offset, low, high)):
+        if offset is not None and (wrong := misfit(TP(input_topic, partition), offset, low, high)):
             raise StateError(wrong)
         restored[partition] = Restored(operator, low if offset is None else offset, len(records[partition]))
     return restored
@@ -151,18 +154,17 @@ def _with_pauses(records: Mapping[bytes, bytes], pause: Callable[[], None]) -> I
         yield item
 
 
-def misfit(where: TP, group: str, state: str, place: int, low: int, high: int) -> str:
+def misfit(where: TP, place: int, low: int, high: int) -> str:
     """Say why nobody can go on at ``place`` in a log from ``low`` to ``high``; empty if he can."""
-    anew = f"To start anew, stop all workers, delete the consumer group {group} and empty {state}."
     if place < low:
         return (
             f"{where.topic}/{where.partition}: records {place} to {low - 1} are gone (retention has passed them) "
-            f"before they were read. {anew}"
+            f"before they were read. {ANEW}"
         )
     if place > high:
         return (
             f"{where.topic}/{where.partition} has nothing from {high} to {place}, which was read: "
-            f"the topic was made anew. {anew}"
+            f"the topic was made anew. {ANEW}"
         )
     return ""
 

@@ -20,7 +20,6 @@ from streams.runtime.progress import Progress
 from streams.runtime.restore import misfit, restore
 from streams.runtime.shutdown import fail
 from streams.runtime.stats import StageStats
-from streams.runtime.topics import state_topic
 from streams.runtime.transport import Consumer
 
 DELIVERY_DEADLINE_S = 60.0  # longer than the producer's own limit, which ends the process with a better message
@@ -65,7 +64,6 @@ class Stage:
             settings.state.campaigns_interval_s if stage == "campaigns" else settings.state.interval_s
         )
         self._settings = settings
-        self._state_topic = state_topic(settings, stage)
         self._make_operator = make_operator
         self._outputs = outputs
         self._instance = instance if static else None
@@ -109,7 +107,7 @@ class Stage:
         low = (await self.consumer.earliest_offsets(tp)).get(tp, 0)
         if assignment != self._assignments:
             return  # read again by whoever has the partition now
-        if wrong := misfit(tp, self.group, self._state_topic, handover.follows, low, handover.batch.offsets[0]):
+        if wrong := misfit(tp, handover.follows, low, handover.batch.offsets[0]):
             fail(f"{self.stage}: {wrong}", StateError.exit_code)
         self.host.on_batch(handover)
         if self._outputs.full():
@@ -254,7 +252,7 @@ class Stage:
             end = (await self.consumer.highwaters(tp)).get(tp)  # a new leader may tell less with its records at first
             if end is None or assignment != self._assignments:
                 continue
-            if wrong := misfit(tp, self.group, self._state_topic, self.host.next_offset[partition], 0, end):
+            if wrong := misfit(tp, self.host.next_offset[partition], 0, end):
                 fail(f"{self.stage}: {wrong}", StateError.exit_code)
 
     async def declare_idle(self, after_s: float) -> None:

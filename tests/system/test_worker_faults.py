@@ -273,7 +273,7 @@ def test_a_topic_made_anew_is_not_mixed_with_old_state(make_settings: Callable[.
     delete_topic(settings, settings.kafka.requests_topic)
     assert until(lambda: topics_made(settings))
 
-    fails(settings, tmp_path, 4, "the topic was made anew", f"{settings.kafka.group_prefix}-accounts")
+    fails(settings, tmp_path, 4, "the topic was made anew", "stillwatch topics reset")
 
 
 def test_input_that_retention_has_taken_is_not_passed_over(make_settings: Callable[..., Settings], tmp_path: Path):
