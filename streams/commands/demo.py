@@ -79,7 +79,8 @@ def _report(score: "Score", state: "State") -> None:
 
     from streams.commands.alert_text import COLOURS
     from streams.demo.screen import campaign_table
-    from streams.demo.words import CAMPAIGN_COLUMNS, campaign_row, case_line, false_line, plural, reasons, verdict_line
+    from streams.demo.words import case_line, reasons, verdict_line
+    from streams.evaluate.words import CAMPAIGN_COLUMNS, campaign_row, false_line, plural
 
     click.echo()
     for case in state.cases.values():
@@ -107,13 +108,11 @@ def _report(score: "Score", state: "State") -> None:
 
 def _summary(score: "Score", state: "State") -> dict[str, Any]:
     """Return what --json prints."""
-    import msgspec
+    from streams.evaluate.words import score_fields
 
     traffic = state.traffic
     return {
         "seed": state.seed,
-        "passed": not score.faults(),
-        "faults": score.faults(),
         "kafka": state.kafka,
         "events": traffic.arrived,
         "accounts": state.numbers.accounts,
@@ -121,12 +120,5 @@ def _summary(score: "Score", state: "State") -> dict[str, Any]:
         "seconds": round(state.elapsed_s, 1),
         "cases": len(state.cases),
         "revisions": state.revisions,
-        "campaigns": [
-            {**msgspec.to_builtins(each), "share": round(each.share, 4), "recall": round(each.recall, 4),
-             "precision": None if each.precision is None else round(each.precision, 4)}
-            for each in score.campaigns
-        ],
-        "false_alarms": score.false_alarms,
-        "benign_named": score.benign_named,
-        "false_names": [msgspec.to_builtins(each) for each in score.false_names],
-    }  # fmt: skip
+        **score_fields(score),
+    }

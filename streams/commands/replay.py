@@ -3,13 +3,15 @@
 import os
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
+import msgspec
 
-from streams.commands.options import CONFIG, JSON, REFERENCE, echo_json
+from streams.commands.options import CONFIG, JSON, REFERENCE, echo_json, echo_table
 from streams.errors import InputError
 from streams.settings import load
 
@@ -31,6 +33,13 @@ _PROGRESS_S = 0.5
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write what was learned of the benign here, for --reference of another replay or a worker.",
 )
+@click.option(
+    "--truth",
+    "truth_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Say what was caught, and who is named in error, by what `simulate` or `convert` wrote.",
+)
 @REFERENCE
 @CONFIG
 @JSON
@@ -39,6 +48,7 @@ def replay(
     alerts_path: str | None,
     dead_path: str | None,
     state_path: Path | None,
+    truth_path: Path | None,
     reference_path: Path | None,
     config_path: Path | None,
     as_json: bool,
@@ -55,39 +65,49 @@ def replay(
     enter after six clean hours, so history should be at least a day long.
 
     \b
-    stillwatch simulate --out traffic.jsonl.zst
-    stillwatch replay traffic.jsonl.zst --alerts alerts.jsonl
+    stillwatch simulate --out traffic.jsonl.zst --truth truth.json
+    stillwatch replay traffic.jsonl.zst --alerts alerts.jsonl --truth truth.json
     stillwatch replay history.jsonl.zst --state reference
     stillwatch replay traffic.jsonl.zst --alerts alerts.jsonl --reference reference
     """
     settings = load(config_path).settings
     from streams.campaigns.carried import read_reference, write_reference
+    from streams.contracts.alert import decode_alert
+    from streams.evaluate.score import Scorer
+    from streams.evaluate.words import score_fields
     from streams.operator import ALERTS, DEAD_LETTERS, Record
     from streams.replay import replay as run
 
     if state_path is not None and not os.access(state_path.parent, os.W_OK):
         raise InputError(f"cannot write {state_path}: its folder is missing, or not to be written to")  # not at the end
+    reference = read_reference(reference_path) if reference_path else None
+    _check_outputs(inputs, alerts_path, dead_path)
+    scorer = None if truth_path is None else Scorer(_truth(truth_path))
+    revisions: dict[str, list[Any]] = {}
     with ExitStack() as stack:
         outputs: dict[str, Any] = {}
         for role, path in ((ALERTS, alerts_path), (DEAD_LETTERS, dead_path)):
             if path is not None:
-                try:
-                    outputs[role] = stack.enter_context(open(path, "wb"))
-                except OSError as error:
-                    raise InputError(f"cannot write {path}: {error.strerror}") from None
+                outputs[role] = stack.enter_context(_written(path))
 
         def write(record: Record) -> None:
             if (out := outputs.get(record.role)) is not None:
-                out.write(record.value + b"\n")
+                try:
+                    out.write(record.value + b"\n")
+                except OSError as error:
+                    raise InputError(f"cannot write {out.name}: {error.strerror}") from None
+            if scorer is not None and record.role == ALERTS:
+                alert = decode_alert(record.value)
+                revisions.setdefault(alert.alert_id, []).append(alert)
 
         def keep(host: Any) -> None:
             if state_path is not None:
                 write_reference(state_path, host.reference())
 
-        reference = read_reference(reference_path) if reference_path else None
         summary = run(list(inputs), settings, write, _progress(stack, as_json), reference, keep)
+    score = None if scorer is None else scorer.score(revisions)
     if as_json:
-        echo_json(summary)
+        echo_json(summary if score is None else {**msgspec.structs.asdict(summary), "score": score_fields(score)})
         return
     click.echo(
         f"{summary.events:,} events of {summary.accounts:,} accounts: {summary.cases} cases "
@@ -99,6 +119,58 @@ def replay(
     if state_path is not None:
         learned = ", ".join(f"{plan} {n:,}" for plan, n in sorted(summary.reference.items()))
         click.echo(f"reference in {state_path}: windows of clean accounts by plan: {learned or 'none'}")
+    if score is not None:
+        _show(score)
+
+
+def _check_outputs(inputs: tuple[str, ...], *outputs: str | None) -> None:
+    """Raise `InputError` if what is read, or written already, would be written over."""
+    taken = {Path(path).resolve() for path in inputs if path != "-"}
+    for path in filter(None, outputs):
+        if (place := Path(path).resolve()) in taken:
+            raise InputError(f"{path} is given twice: it would be written over")
+        taken.add(place)
+
+
+@contextmanager
+def _written(path: str) -> Iterator[BinaryIO]:
+    """A file that takes its place once all is written, so that a failure leaves what was there."""
+    target = Path(path)
+    part = target if target.exists() and not target.is_file() else target.with_name(f"{target.name}.part")
+    try:
+        with part.open("wb") as out:
+            yield out
+        if part != target:
+            part.replace(target)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        if part != target:
+            part.unlink(missing_ok=True)
+
+
+def _truth(path: Path) -> Any:
+    from streams.simulator.truth import read
+
+    try:
+        return read(path)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InputError(f"{path} is no truth that `stillwatch simulate` or `convert` wrote: {error}") from None
+
+
+def _show(score: Any) -> None:
+    from streams.evaluate.words import CAMPAIGN_COLUMNS, campaign_row, false_line, plural
+
+    if score.campaigns:
+        echo_table(CAMPAIGN_COLUMNS, [campaign_row(each) for each in score.campaigns])
+    for names in score.false_names:
+        click.echo(false_line(names))
+    caught, active = sum(each.caught for each in score.campaigns), sum(each.exchanges > 0 for each in score.campaigns)
+    right, carry = (sum(getattr(each, name) for each in score.campaigns) for name in ("right", "accounts"))
+    click.echo(
+        f"caught {caught} of {plural(active, 'campaign')} and named {right:,} of their {plural(carry, 'account')}; "
+        f"{plural(score.false_alarms, 'false alarm')}, {plural(score.benign_named, 'benign account')} named"
+    )
 
 
 def _progress(stack: ExitStack, quiet: bool) -> Any:

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from streams.contracts.alert import AlertEvent
 from streams.demo.state import State
-from streams.demo.words import CAMPAIGN_COLUMNS, campaign_row, clock, plural, reasons
+from streams.demo.words import clock, reasons
 from streams.evaluate.score import Outcome
+from streams.evaluate.words import CAMPAIGN_COLUMNS, campaign_row, plural
 
 REFRESH_HZ = 4  # measured: 8 ms a frame, 3 % of a core
 COLOURS = {"low": "cyan", "medium": "yellow", "high": "red", "critical": "bold red"}

@@ -12,9 +12,10 @@ from streams.demo.lines import Lines
 from streams.demo.screen import Screen
 from streams.demo.state import State
 from streams.demo.traffic import Traffic
-from streams.demo.words import campaign_row, false_line, reason, reasons, verdict_line
+from streams.demo.words import reason, reasons, verdict_line
 from streams.demo.worker_process import Numbers, parse
 from streams.evaluate.score import Scorer
+from streams.evaluate.words import campaign_row, false_line
 from streams.runtime.metrics import make_registry
 from streams.runtime.stats import HostStats, StageStats
 from streams.simulator.plan import START_MS, demo_plan

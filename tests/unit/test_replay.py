@@ -8,12 +8,16 @@ from types import SimpleNamespace
 
 import pytest
 import zstandard
+from click.testing import CliRunner
 
+from streams.cli import main
 from streams.config import Kafka, Settings
 from streams.contracts.hashing import partition_of
 from streams.errors import InputError
 from streams.operator import DEAD_LETTERS
 from streams.replay import Replay, key_of, replay
+from streams.simulator.campaigns import parse
+from streams.simulator.campaigns.shapes import DEFAULTS
 from streams.simulator.generate import Simulation
 from streams.simulator.plan import Plan
 
@@ -145,3 +149,66 @@ def test_accounts_fall_on_kafkas_partitions():
 def test_key_of(line, key):
     """The key is the account's name in UTF-8, or nothing."""
     assert key == key_of(line)
+
+
+def test_truth_tells_what_was_caught(tmp_path):
+    """A campaign of thirty accounts is caught and named, nobody else is; a table for people, figures for programs."""
+    campaign = parse("fixed_prompt:accounts=30,per_day=100", DEFAULTS)
+    simulation = Simulation(Plan(seed=4, accounts=200, hours=4.0, campaigns=(campaign,)))
+    traffic = write(tmp_path / "t.jsonl.zst", b"".join(event.value + b"\n" for event in simulation))
+    truth = tmp_path / "truth.json"
+    simulation.truth.write(truth)
+
+    text = CliRunner().invoke(main, ["replay", traffic, "--truth", str(truth)])
+    fields = CliRunner().invoke(main, ["replay", traffic, "--truth", str(truth), "--json"])
+
+    assert 0 == text.exit_code, text.output
+    assert "caught 1 of 1 campaign and named" in text.output
+    found = json.loads(fields.stdout)
+    assert found["score"]["passed"], found["score"]["faults"]
+    (caught,) = found["score"]["campaigns"]
+    assert ("fixed_prompt", True) == (caught["shape"], caught["caught"])
+    assert 0 < caught["right"] <= caught["accounts"] <= 30
+    assert 0 < caught["leaked"] < caught["exchanges"]
+    assert 1.0 == caught["precision"]
+    assert found["events"] == simulation.truth.events
+
+
+def test_a_failure_leaves_what_was_there(tmp_path):
+    """An input that is missing, cut off, or given as an output as well, destroys no file."""
+    (tmp_path / "alerts.jsonl").write_text("of yesterday")
+    whole = write(tmp_path / "t.jsonl", lines())
+    cut = write(tmp_path / "cut.jsonl.gz", lines())
+    (tmp_path / "cut.jsonl.gz").write_bytes((tmp_path / "cut.jsonl.gz").read_bytes()[:-100])
+    size = (tmp_path / "t.jsonl").stat().st_size
+    alerts = str(tmp_path / "alerts.jsonl")
+    for arguments in (
+        [str(tmp_path / "missing.jsonl"), "--alerts", alerts],
+        [cut, "--alerts", alerts],
+        [whole, "--alerts", whole],
+        [whole, "--alerts", alerts, "--dead-letters", alerts],
+        [whole, "--alerts", alerts, "--reference", whole],
+    ):
+        assert CliRunner().invoke(main, ["replay", *arguments]).exit_code in (2, 4), arguments
+    assert "of yesterday" == (tmp_path / "alerts.jsonl").read_text()
+    assert size == (tmp_path / "t.jsonl").stat().st_size
+    assert [] == list(tmp_path.glob("*.part"))
+
+    assert 0 == CliRunner().invoke(main, ["replay", whole, "--alerts", alerts]).exit_code
+    assert "of yesterday" != (tmp_path / "alerts.jsonl").read_text()
+
+
+def test_a_full_disk_is_not_blamed_on_the_input(tmp_path):
+    """The output that cannot be written is named."""
+    (tmp_path / "broken.jsonl").write_bytes(b"{\n" * 100_000)
+    result = CliRunner().invoke(main, ["replay", str(tmp_path / "broken.jsonl"), "--dead-letters", "/dev/full"])
+    assert 2 == result.exit_code
+    assert "cannot write /dev/full" in result.output
+
+
+def test_what_is_no_truth_is_refused_before_the_work(tmp_path):
+    """Exit 2 and the file, not a traceback after an hour."""
+    (tmp_path / "t.json").write_text("[]")
+    result = CliRunner().invoke(main, ["replay", str(tmp_path / "missing.jsonl"), "--truth", str(tmp_path / "t.json")])
+    assert 2 == result.exit_code
+    assert "t.json is no truth" in result.output
