@@ -36,6 +36,7 @@ TECHNIQUES: dict[str, tuple[str, ...]] = {
 }
 REVISION_FIRST_MS = 10_000  # updates of a case are at least so far apart, doubling ...
 REVISION_MAX_MS = 600_000  # ... up to this
+POOLS_MAX = 1_000  # of a revision, the largest: 50 KB; thousands of pairs that share a card would not fit a record
 GROUPS_FLOOR = 2_000  # candidate groups a day assumed at least, until more are counted
 # An open case is withdrawn so many nats below the threshold, and so long after its last revision: a case that ends and
 # comes back within minutes, as members come and go, is no news to anybody.
@@ -103,6 +104,9 @@ class Cases:
         names = sorted(self._table.names[row] for row in rows)
         founding = f"{token:016x}" if token is not None else "\n".join(names)
         alert_id = f"{hash64(f'{kind}|{category}|{founding}|{now}'.encode()):016x}"
+        if alert_id in self.cases:  # two pools found at once may have their oldest network in common
+            named = "\n".join(names)
+            alert_id = f"{hash64(f'{kind}|{category}|{founding}|{now}|{named}'.encode()):016x}"
         subject = names[0] if kind == "account" else f"cluster-{hash64(founding.encode()):016x}"
         self.bases[alert_id] = zlib.compress(self._table.used["answered"].astype("<u4").tobytes(), 1)
         first_seen = int(self._table.rows["first"][rows].min())
@@ -156,7 +160,7 @@ class Cases:
         pools: list[tuple[int, list[int]]] | None = None,
         last_seen: int | None = None,
     ) -> list[Record]:
-        """Publish a revision with ``rows`` as members; more than 1,000 new ones take several, of one detected_at."""
+        """Publish a revision with ``rows`` as members; more than 1,000 changes take several, of one detected_at."""
         members = dict.fromkeys(rows)
         added = [row for row in rows if row not in case.members]
         removed = [row for row in case.members if row not in members]
@@ -178,13 +182,14 @@ class Cases:
         place = set(rows)
         shown = tuple(
             Pool(f"pool-{token:016x}", len(inside))
-            for token, found in pools or ()
+            for token, found in (pools or ())[:POOLS_MAX]
             if (inside := place.intersection(found))
         )
         out = []
         while True:
             part, added_ids = added_ids[:ADDED_MAX_ACCOUNTS], added_ids[ADDED_MAX_ACCOUNTS:]
-            gone, removed_ids = removed_ids, []
+            room = ADDED_MAX_ACCOUNTS - len(part)  # for all that a revision names to fit a record
+            gone, removed_ids = removed_ids[:room], removed_ids[room:]
             count += len(part) - len(gone)
             case.revision += 1
             case.status = "updated" if status == "open" and case.revision > 1 else status
@@ -213,7 +218,7 @@ class Cases:
             out.append(Record(ALERTS, None, case.alert_id.encode(), encode_alert(alert), alert_headers(alert)))
             key = (case.category, case.severity, case.status)
             self.counts[key] = self.counts.get(key, 0) + 1
-            if not added_ids:
+            if not added_ids and not removed_ids:
                 break
         self.dirty[case.alert_id] = None
         return out

@@ -229,7 +229,10 @@ def _update(
 def merge(state: CampaignsState, now: int) -> list[Record]:
     """Cases of families that became one: the older survives and takes the other's members."""
     out: list[Record] = []
+    into_of = {absorbed: survivor for survivor, absorbed in state.families.merged}
     for survivor, absorbed in state.families.merged:
+        while survivor in into_of:  # absorbed as well, later in the same tick
+            survivor = into_of[survivor]
         models = state.models.pop(absorbed, None)
         if models is not None and survivor not in state.models:
             state.models[survivor] = models

@@ -5,6 +5,7 @@ from campaign_feed import SETTINGS, START_MS, Feed, members, run, told
 
 from streams.campaigns.families import Member
 from streams.campaigns.group import Group
+from streams.campaigns.groups import merge
 from streams.campaigns.nats import evidence
 from streams.campaigns.operator import CampaignsOperator
 from streams.campaigns.pools import _settle
@@ -104,6 +105,34 @@ def test_merge():
     )
     assert alerts[at - 1].detected_at == alerts[at].detected_at
     assert tuple(sorted([*RED, *BLUE, *BOTH])) == fold_all(alerts)[red].members == members(operator, red)
+
+
+def test_three_cases_that_become_one_in_a_tick():
+    """A family takes one in, and an older one takes it in: all ends in the oldest case."""
+    feed = two_campaigns()
+    green = [f"green-{i:02}" for i in range(14)]
+    for minute in range(7, 67, 10):
+        feed.use(minute, green, "green template")
+    alerts, operator = run(feed.packets())
+    families, tokens = operator.state.families, operator.state.shared.tokens
+    oldest, older, newest = sorted(families.families, key=lambda founder: tokens[founder].first)
+
+    families._union(tokens[older], tokens[newest])
+    families._union(tokens[oldest], tokens[older])
+    assert [(older, newest), (oldest, older)] == families.merged
+    alerts += [decode_alert(record.value) for record in merge(operator.state, operator.ticks.done)]
+
+    first, *others = fold_all(alerts).values()
+    assert tuple(sorted([*RED, *BLUE, *green])) == first.members
+    assert [("merged", first.latest.alert_id)] * 2 == [(c.latest.status, c.latest.merged_into) for c in others]
+    assert first.active
+
+
+def test_two_pools_with_one_founder_are_two_cases():
+    """Pools that are found at once and whose oldest network is the same one have an id each."""
+    _, operator = run(two_campaigns().packets())
+    found = [operator.cases.open("cluster", "reseller", 7, rows, 7, 5, 5).alert_id for rows in ([0, 1], [2, 3])]
+    assert 2 == len(set(found))
 
 
 def test_split():
