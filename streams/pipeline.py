@@ -44,9 +44,9 @@ def warm_up() -> None:
     times = np.full(n, 10**12)
     FirstSightings(b"", 10**6, 10**9).see(hashes, times, hashes, times)
     tokens = TokenTable([10**6], [9])
-    tokens.absorb(hashes, hashes, times, np.ones(n, np.uint8), np.zeros(n, np.uint8))
+    tokens.open(n, times)
     TokenTable([10**6], [9]).load(tokens.rows(hashes))
-    NearPrompts(0, 10**6, 3, 64).match(hashes, hashes, times)
+    NearPrompts(0, 10**6, 3, 64).open(n, times)
     sightings = np.zeros(n, SIGHTING)
     sightings["token"] = sightings["account"] = hashes
     sightings["time"], sightings["offset"] = times, range(n)

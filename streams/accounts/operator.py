@@ -241,16 +241,20 @@ class AccountsOperator:
         self._plans_max = max(PLANS, 2 * len(self._plans))
 
     def checkpoint(self, max_keys: int | None = None) -> Checkpoint | None:
-        """Dirty accounts in first-dirty order, new first sightings, and the lowest offset that all of them cover."""
-        if self._held.offset.size or (self._next_offset in (0, self._captured) and not self._dirty):
+        """Dirty accounts in first-dirty order, new first sightings, and the lowest offset that all of them cover.
+
+        No more than ``max_keys`` evicted accounts either: a jump of the clock may evict all. One that is restored since
+        its tombstone has to wait is too old to count.
+        """
+        if self._held.offset.size or (self._next_offset in (0, self._captured) and not (self._dirty or self._gone)):
             return None
         self._captured = self._next_offset
         rows = list(self._dirty)[:max_keys]
         table, plans = self._table, self._plans
         snapshots: list[tuple[bytes, bytes | None]] = [
-            (b"a" + name.encode(), None) for name in self._gone if not table.knows(name)
+            (b"a" + name.encode(), None) for name in self._gone[:max_keys] if not table.knows(name)
         ]
-        self._gone = []
+        self._gone = self._gone[len(self._gone) if max_keys is None else max_keys :]
         for row in rows:
             state = (*table.dump(row), plans[int(table.rows["plan"][row])], table.habits.dump(row))
             snapshots.append((b"a" + table.name(row).encode(), pack(state)))
@@ -268,7 +272,7 @@ class AccountsOperator:
         else:
             self._cuts.clear()
         marker = pack(Marker(offset, clock, self._maker))
-        return Checkpoint(snapshots, marker, offset, more=bool(self._dirty))
+        return Checkpoint(snapshots, marker, offset, more=bool(self._dirty or self._gone))
 
     def restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
         """Load accounts, first sightings and clock."""

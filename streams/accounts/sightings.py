@@ -57,6 +57,7 @@ class FirstSightings:
         self._table = free_slots(START_SLOTS, PAIR)
         self._used = 0
         self._now_s = 0
+        self._forgotten_s = 0  # everything before was forgotten early
         self.evicted_early = 0
         self.durable = durable
         self._log = SegmentLog(prefix, ROW)
@@ -112,6 +113,7 @@ class FirstSightings:
             if keep < ages.size:
                 oldest = max(oldest, int(ages[ages.size - keep]) + 1 if keep else int(ages[-1]) + 1)
             slots = max(slots, int(more / LOAD) + 1)
+            self._forgotten_s = max(self._forgotten_s, oldest)
         table = free_slots(slots, PAIR)
         kept = _rehash(self._table, table, oldest)
         self.evicted_early += max(0, live - kept)
@@ -119,7 +121,7 @@ class FirstSightings:
 
     def checkpoint(self) -> list[tuple[bytes, bytes | None]]:
         """Unsealed state records that changed since the last call; None is a tombstone."""
-        return self._log.checkpoint((self._now_s - self._life_s - _SLACK_S) * 1000)
+        return self._log.checkpoint(max(self._now_s - self._life_s - _SLACK_S, self._forgotten_s) * 1000)
 
     def restore(self, segments: dict[bytes, bytes], covered: Any) -> None:
         """Load state records; ``covered(rows) -> mask`` tells which rows the restored state has seen."""
@@ -127,6 +129,10 @@ class FirstSightings:
         kept = rows[covered(rows)]
         if not kept.size:
             return
+        if (
+            most := int(self._max_slots * LOAD)
+        ) < kept.size:  # the oldest were forgotten early, or are of pairs seen since
+            kept = kept[np.sort(np.argsort(kept["time"], kind="stable")[-most:])]
         self._reserve(kept.size)
         now = (kept["time"] // 1000).astype(np.uint32)
         self._now_s = int(now.max())

@@ -155,7 +155,7 @@ def _per_event(pipeline: Any, events: int) -> dict[str, float]:
     def counted(operators: list[Any], name: str) -> int:
         return sum(operator.counters.get((name,), 0) for operator in operators)
 
-    kinds = [operator._table.all_rows()["kind"] for operator in pipeline.tokens]
+    kinds = [operator._table.rows(operator._table.tokens())["kind"] for operator in pipeline.tokens]
     shown = sum(int(((kind >= TEMPLATE) & (kind < NEAR_LOW)).sum()) for kind in kinds)
     near = sum(len(half) for operator in pipeline.tokens for half in operator._near) / 2  # two halves a prompt
     counts = {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from streams.campaigns.operator import CampaignsOperator
 
 LAYOUT = 12  # raise it with every change of what is written here
-PIECE_BYTES = 1_000_000  # of what a case began with, well below the largest record
+PIECE_BYTES = 500_000  # of what a case began with: half of the least kafka.max_record_bytes
 Records = list[tuple[bytes, bytes | None]]
 
 

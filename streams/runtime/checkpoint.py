@@ -6,6 +6,7 @@ ahead of what is stored, and a restart reads both from the broker.
 """
 
 import struct
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -85,15 +86,22 @@ class StateWriter:
 
     def write(self, parts: Sequence[Part], metadata: bytes) -> Written:
         """Write and commit; raises `BrokerError` if not everything of it is certainly committed."""
+        began, written = time.monotonic(), []
         try:
             self._producer.begin_transaction()
-            written = [self._produce(part) for part in parts]
+            written += [self._produce(part) for part in parts]
             offsets = [TopicPartition(self._input, part.partition, part.checkpoint.offset) for part in parts]
             self._producer.send_offsets_to_transaction(offsets, metadata, CALL_TIMEOUT_S)
             self._producer.commit_transaction(CALL_TIMEOUT_S)
         except KafkaException as error:
-            reason = error.args[0]
+            reason, taken_s = error.args[0], time.monotonic() - began
             self._abort()
+            if taken_s > 0.9 * CALL_TIMEOUT_S:
+                size = sum(each.bytes for each in written)
+                raise BrokerError(
+                    f"The checkpoint of {size / 1e6:.0f} MB was not done within {CALL_TIMEOUT_S:.0f} s "
+                    f"({reason.name()}): is the broker slow, or the network? Start it again; nothing is lost."
+                ) from error
             if reason.code() in LOST:
                 raise BrokerError(
                     f"Its partitions or its name are another worker's by now ({reason.name()}): it was cut off for "

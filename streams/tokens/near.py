@@ -65,6 +65,7 @@ class NearPrompts:
         self._max_slots = max(START_SLOTS, max_bytes // NEAR.itemsize)
         self._used = 0
         self._now_s = 0
+        self.forgotten_s = 0  # everything before was forgotten early
         self.evicted_early = 0
 
     def __len__(self) -> int:
@@ -119,6 +120,8 @@ class NearPrompts:
         rows = rows[rows["half"] == self._half]
         _, last = np.unique(rows["simhash"][::-1], return_index=True)
         rows = rows[rows.size - 1 - last]
+        if (most := int(self._max_slots * LOAD)) < rows.size:
+            rows = rows[np.sort(np.argsort(rows["time"], kind="stable")[-most:])]
         self._reserve(rows.size)
         source = np.zeros(rows.size, NEAR)
         source["simhash"], source["account"], source["second"] = rows["simhash"], rows["account"], rows["time"] // 1000
@@ -137,6 +140,7 @@ class NearPrompts:
             keep = max(0, int(slots * LOAD / 2) - more)
             if keep < seen.size:
                 oldest = max(oldest, int(seen[seen.size - keep - 1]) + 1)
+                self.forgotten_s = max(self.forgotten_s, oldest)
         new = free_slots(slots, NEAR)
         self._used = _rehash(self._table, new, self._shift, oldest)
         if slots >= self._max_slots and live > self._used:

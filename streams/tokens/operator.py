@@ -32,7 +32,10 @@ from streams.tokens import near, table
 from streams.tokens.link import ITEMS_MAX, link
 
 LINKS_SHARE = 2  # links take at most half of the largest record
-REWRITE_ROWS = 100_000  # the log is rewritten when it holds four times the live rows and so many more
+REWRITE_ROWS = 100_000  # the log is rewritten when it holds four times the live rows and so many more ...
+REWRITE_STEP_ROWS = (
+    200_000  # ... of them 7 MB in a checkpoint: a whole table may be a gigabyte, and its transaction fail
+)
 
 
 class Marker(msgspec.Struct, array_like=True):
@@ -70,6 +73,7 @@ class TokensOperator:
         self._table_log = SegmentLog(b"t", table.ROW)
         self._near_log = SegmentLog(b"n", near.ROW)
         self._changed: list[Any] = []  # tokens since the last checkpoint
+        self._rewritten: tuple[int, Any] | None = None  # first new record, and the tokens that are still to be written
         self._told = (NO_TIME, RUNNING)  # watermark and status of the last record sent
         self._captured = -1
 
@@ -156,7 +160,7 @@ class TokensOperator:
         return out[:found]
 
     def checkpoint(self, max_keys: int | None = None) -> Checkpoint | None:
-        """Rows that changed since the last checkpoint, as segments."""
+        """Rows that changed, as segments, and some of the others while the log is rewritten."""
         position = self._ticks.position()
         if position.offset == self._captured and not self._changed:
             return None
@@ -165,14 +169,28 @@ class TokensOperator:
         if self._changed:
             self._table_log.append(self._table.rows(np.concatenate(self._changed)))
             self._changed = []
-        if self._table_log.rows > 4 * len(self._table) + REWRITE_ROWS:
-            parts = self._table_log.rewrite(self._table.all_rows())
-        else:
-            parts = self._table_log.checkpoint(NO_TIME)
-        parts += self._near_log.checkpoint(self._ticks.done - self._near_life_ms - 3_600_000)
+        parts = [*self._rewrite(), *self._table_log.checkpoint(NO_TIME)]
+        forgotten_ms = 1_000 * min(half.forgotten_s for half in self._near)
+        parts += self._near_log.checkpoint(max(self._ticks.done - self._near_life_ms - 3_600_000, forgotten_ms))
         for key, rows in parts:
             snapshots.append((key, seal(rows) if rows is not None else None))
         return Checkpoint(snapshots, pack(Marker(position.offset, position, self._maker)), position.offset)
+
+    def _rewrite(self) -> list[tuple[bytes, bytes | None]]:
+        """Append the next rows of a log that has grown too long, as they are now; tombstones of old records at its end.
+
+        What changes meanwhile is appended as well, and of several rows for a token the last counts.
+        """
+        log = self._table_log
+        if self._rewritten is None:
+            if log.rows <= 4 * len(self._table) + REWRITE_ROWS:
+                return []
+            self._rewritten = log.close(), self._table.tokens()
+        first, left = self._rewritten
+        log.append(self._table.rows(left[:REWRITE_STEP_ROWS]))
+        left = left[REWRITE_STEP_ROWS:]
+        self._rewritten = (first, left) if left.size else None
+        return [] if left.size else log.drop(first)
 
     def restore(self, records: Iterable[tuple[bytes, bytes]]) -> int | None:
         """Load the tables and the position."""

@@ -132,9 +132,10 @@ class TokenTable:
         slots = _find_all(self._table, np.unique(token))
         return self._rows_at(slots[self._table["token"][slots] != 0])
 
-    def all_rows(self) -> Any:
-        """Rows of every token held."""
-        return self._rows_at(np.flatnonzero(self._table["token"]))
+    def tokens(self) -> Any:
+        """Every token held."""
+        found = self._table["token"]
+        return found[found != 0]
 
     def _rows_at(self, slots: Any) -> Any:
         rows = np.empty(slots.size, ROW)

@@ -151,6 +151,27 @@ def test_dead_letters(value, reason):
     assert 1 == feed.count("dead_letters", reason) == feed.count("events", "dead_letter")
 
 
+def test_a_dead_letter_fits_its_topic():
+    """The key of a longest account id is kept; one that would make the record too large is not."""
+    feed = Feeder()
+    keys = ["\U0001f600".encode() * 128, b"k" * 1_000_000]
+    out = feed.feed(b"{", b"{", keys=keys)
+    assert [keys[0], None] == [record.key for record in out if record.role == DEAD_LETTERS]
+
+
+@pytest.mark.parametrize("time", [T * 1_000, 2**63 - 1])
+def test_times_that_no_clock_shows_move_nothing(time):
+    """Microseconds, or the largest integer, are dead letters: the clock stays, also when nothing else has come."""
+    feed = Feeder(warm=False)
+    out = feed.feed(*(event(i, name, time - T) for i, name in enumerate("abcab")))
+    out += feed.operator.on_end()
+    assert 5 == sum(record.role == DEAD_LETTERS for record in out)
+    feed = Feeder()
+    feed.feed(*(event(i, name, time - T) for i, name in enumerate("abcab")))
+    feed.feed(event(9))
+    assert 0 == feed.count("events", "late")
+
+
 def test_nothing_but_dead_letters():
     """A batch without a usable record is taken in like any other."""
     feed = Feeder(warm=False)
@@ -304,6 +325,21 @@ def test_evicted_accounts_get_a_tombstone():
     found = dict(feed.operator.checkpoint().snapshots)
     assert found[b"awarm0"] is None
     assert found[b"ab"] is not None
+
+
+def test_tombstones_come_in_pieces():
+    """If the clock makes all accounts old, no checkpoint has more tombstones than keys; all come at last."""
+    feed = Feeder()
+    feed.feed(*(event(i, f"old{i}") for i in range(10)))
+    feed.operator.checkpoint()
+    feed.feed(*(event(i, "b", at_ms=3 * TTL_MS) for i in range(20, 30)))
+    found = []
+    while (checkpoint := feed.operator.checkpoint(4)) is not None:
+        gone = [key for key, value in checkpoint.snapshots if key[:1] == b"a" and value is None]
+        assert len(gone) <= 4
+        found += gone
+        assert checkpoint.more == (len(found) < 12)
+    assert sorted([b"awarm0", b"awarm1", *(b"aold%d" % i for i in range(10))]) == sorted(found)
 
 
 def test_a_flood_of_accounts_pushes_itself_out():

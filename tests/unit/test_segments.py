@@ -81,17 +81,33 @@ def test_goes_on_after_a_restore(size):
     assert list(range(size + 5)) == topic.read()[1]
 
 
-def test_rewrite_replaces_everything():
-    """After a rewrite the topic holds the given rows and nothing else, and the log goes on from there."""
+def test_a_log_is_replaced_in_several_steps():
+    """Rows come after those they replace, and at the end the old records go; the log goes on from there."""
     log, topic = SegmentLog(b"x", ROW), Topic()
     log.append(rows(0, 2 * LIMIT + 7))
     topic.write(log.checkpoint(-1))
-    log.append(rows(0, 3))
-    topic.write(log.rewrite(rows(100, 5)))
-    log.append(rows(105, 1))
+    first = log.close()
+    log.append(rows(100, 5))
     topic.write(log.checkpoint(-1))
+    assert [*range(2 * LIMIT + 7), *range(100, 105)] == topic.read()[1]
+    log.append(rows(105, 1))
+    topic.write([*log.drop(first), *log.checkpoint(-1)])
     assert list(range(100, 106)) == topic.read()[1]
     assert 6 == log.rows
+
+
+def test_a_closed_record_is_known_after_a_restore():
+    """A record that was closed before it was full can be dropped, and ages, as the others."""
+    log, topic = SegmentLog(b"x", ROW), Topic()
+    log.append(rows(0, 7, 10))
+    topic.write(log.checkpoint(-1))
+    log.close()
+    log.append(rows(7, 2, 30))
+    topic.write(log.checkpoint(-1))
+    again, found = topic.read()
+    assert list(range(9)) == found
+    assert [(b"x000000000000", None)] == again.checkpoint(20)
+    assert 2 == again.rows
 
 
 def test_malformed_record():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.accounts.lay_out import FIRST, KNOWN, RENEWED
-from streams.accounts.sightings import FirstSightings
+from streams.accounts.sightings import ROW, FirstSightings
 
 LIFE_MS = 400_000
 T = 1_789_030_800_000
@@ -112,6 +112,25 @@ def test_budget():
     assert seen.nbytes <= 12 * 4_096
     assert seen.evicted_early > 0
     assert [KNOWN] == see(seen, [9_500], [10_000])
+
+
+def test_the_log_of_a_full_budget_is_bounded():
+    """What was forgotten early leaves the state too, and a restore takes no more memory than the budget."""
+    budget = 12 * 65_536
+    seen, records = memory(budget), {}
+    for i in range(60):
+        see(seen, list(range(1 + i * 10_000, 10_001 + i * 10_000)), [i * 1_000] * 10_000, i * 10_000)
+        for key, value in seen.checkpoint():
+            records.pop(key, None)
+            if value is not None:
+                records[key] = value
+    held = sum(map(len, records.values())) // ROW.itemsize
+    assert len(seen) <= held < 200_000
+
+    again = memory(budget)
+    again.restore(records, lambda rows: rows["offset"] >= 0)
+    assert again.nbytes <= budget
+    assert [KNOWN, KNOWN] == see(again, [599_999, 595_001], [60_000, 60_000])
 
 
 @pytest.mark.parametrize("upto", [0, 3, 500, 999])

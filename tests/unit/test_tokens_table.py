@@ -148,7 +148,7 @@ def test_grows_and_forgets():
     for i in range(40):
         absorb(table, [(1 + i * 3_000 + j, 1, i * 20_000, 1, 0) for j in range(3_000)])
     assert len(table) < 30_000
-    assert len(table) == len(table.all_rows())
+    assert len(table) == len(table.rows(table.tokens()))
 
 
 def test_a_token_that_is_gone_is_in_no_checkpoint():
@@ -178,4 +178,4 @@ def test_a_flood_of_tokens_pushes_itself_out():
         show(token, token, 1_000 + start // 10)
     assert 100_100 - len(table) == table.evicted_early
     assert 100 == table.shared
-    assert 10_900 == table.all_rows()["time"].max()
+    assert 10_900 == table.rows(table.tokens())["time"].max()
