@@ -21,7 +21,9 @@ from streams.errors import ConfigError
 
 PREFIX = "STILLWATCH_"
 FILE_VARIABLE = "STILLWATCH_CONFIG"
-EVENT_BYTES = 700  # of a record between stages, at most: 13 sightings of 46, or a signal of 88 and an introduction
+EVENT_BYTES = 800  # of a record between stages, at most: 13 sightings of 46, or a signal of 88 and an introduction
+MEMBER_BYTES = 30  # of one account of a shared token in the state, at most
+DEAD_LETTER_BYTES = 2_000  # of its key, its headers and what is said about the record, at most
 
 # What decides which alerts come out; addresses, sizes of batches and retention do not.
 DECISIVE_SECTIONS = ("time", "accounts", "tokens", "campaigns")
@@ -227,6 +229,13 @@ def _clashes(settings: Settings) -> Iterator[tuple[str, object, str]]:
     if settings.accounts.max_event_bytes >= kafka.max_record_bytes:
         must = f"must be below kafka.max_record_bytes ({kafka.max_record_bytes})"
         yield "accounts.max_event_bytes", settings.accounts.max_event_bytes, must
+    letter = settings.accounts.max_event_bytes * 4 // 3 + DEAD_LETTER_BYTES
+    if settings.dead_letters.keep_payload and letter > kafka.max_record_bytes:
+        must = f"must be at most {(kafka.max_record_bytes - DEAD_LETTER_BYTES) * 3 // 4} with dead_letters.keep_payload"
+        yield "accounts.max_event_bytes", settings.accounts.max_event_bytes, must
+    if settings.tokens.content_degree_cap * MEMBER_BYTES > kafka.max_record_bytes:
+        must = f"must be at most kafka.max_record_bytes / {MEMBER_BYTES} ({kafka.max_record_bytes // MEMBER_BYTES})"
+        yield "tokens.content_degree_cap", settings.tokens.content_degree_cap, must
     if kafka.batch_max_events * EVENT_BYTES > kafka.max_record_bytes:
         must = f"must be at most kafka.max_record_bytes / {EVENT_BYTES} ({kafka.max_record_bytes // EVENT_BYTES})"
         yield "kafka.batch_max_events", kafka.batch_max_events, must

@@ -8,13 +8,18 @@ import msgspec
 from streams.config import Settings
 from streams.operator import DEAD_LETTERS, Record
 
+KEY_MAX_BYTES = 512  # of the longest account id; with a larger key the record might not fit its topic
+
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def dead_letter(
     settings: Settings, partition: int, offset: int, key: bytes | None, value: bytes | None, reason: str
 ) -> Record:
-    """A dead-letter record: reason, origin and hash; the payload only if `dead_letters.keep_payload` is set."""
+    """A dead-letter record: reason, origin and hash; the payload only if `dead_letters.keep_payload` is set.
+
+    The key, an account id, stays unless it is longer than any of these.
+    """
     topic = settings.kafka.requests_topic
     data = value or b""
     body: dict[str, object] = {
@@ -34,4 +39,4 @@ def dead_letter(
         ("x-origin-partition", str(partition).encode()),
         ("x-origin-offset", str(offset).encode()),
     )
-    return Record(DEAD_LETTERS, None, key, _encode(body), headers)
+    return Record(DEAD_LETTERS, None, key if len(key or b"") <= KEY_MAX_BYTES else None, _encode(body), headers)

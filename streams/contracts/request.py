@@ -4,8 +4,9 @@ A valid record costs one call of a compiled decoder. Only a record that this ref
 fault in a required field rejects it, a fault in an optional field makes that field unknown and is listed in `faults`.
 
 Deviations from the schema, all on the strict side: integers that do not fit in 64 bits, numbers that fit in no double,
-NaN, Infinity and lone surrogates are faults of the field that holds them. Integral floats (``1.0``, ``1e3``) are
-integers, as JSON Schema has it. Fields that the schema does not name are skipped unread.
+NaN, Infinity and lone surrogates are faults of the field that holds them, and so is an event time beyond 2106-02-07:
+a producer that sends microseconds would move the clock there, and what came right would be late for ever. Integral
+floats (``1.0``, ``1e3``) are integers, as JSON Schema has it. Fields that the schema does not name are skipped unread.
 """
 
 import json
@@ -18,6 +19,7 @@ from msgspec.structs import fields, replace
 
 Int = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Time = Annotated[int, Meta(ge=0, le=(2**32 - 1) * 1_000)]  # memories count seconds in 32 bits
 Turn = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Score = Annotated[float, Meta(ge=0, le=1)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -73,7 +75,7 @@ class RequestEvent(Struct, frozen=True, gc=False, omit_defaults=True):
     """
 
     event_id: Name
-    event_time: Count
+    event_time: Time
     account_id: Name
     model: Name
     input_tokens: Count

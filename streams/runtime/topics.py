@@ -110,7 +110,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         spec(SIGHTINGS, named[SIGHTINGS], kafka.sighting_partitions, internal),
         spec(EVIDENCE, named[EVIDENCE], 1, internal),
         spec(ALERTS, named[ALERTS], 1, lasting(kafka.alerts_retention_ms), exact=False),
-        spec(DEAD_LETTERS, named[DEAD_LETTERS], 1, lasting(kafka.dead_letters_retention_ms), exact=False),
+        spec(DEAD_LETTERS, named[DEAD_LETTERS], 1, lasting(kafka.dead_letters_retention_ms) | large, exact=False),
         spec(PROGRESS, named[PROGRESS], 1, compacted(PROGRESS_SEGMENT_BYTES, PROGRESS_COMPACTION_LAG_MS)),
         *(
             spec(f"{stage} state", state_topic(settings, stage), input_partitions(settings, stage), state)

@@ -107,6 +107,7 @@ def one(account: str, **changes: Any) -> Put:
 
 
 REQUIRED = ("event_id", "event_time", "account_id", "model", "input_tokens", "output_tokens")
+LAST_MS = (2**32 - 1) * 1_000  # what memories count seconds in ends here, in 2106
 TWICE = one("twice")
 FLOATS = msgspec.json.encode(document("floats")).replace(b":10,", b":1e1,")
 FAR, BEFORE_ALL = "far in the future", "at the end of time, before anything else"
@@ -135,6 +136,8 @@ CASES = [
     field("output_tokens", -(2**63)),
     field("event_time", -1),
     field("event_time", 1.5),
+    field("event_time", LAST_MS + 1),
+    field("event_time", 2**63 - 1),
     raw("event_time", b"9223372036854775808"),
     raw("event_time", b"1e300"),
     raw("event_time", b"1e999"),
@@ -154,9 +157,9 @@ CASES = [
     counted("hours late", "late", *(one(f"late-{i}", event_time=MIDDLE_MS - i * HOUR_MS) for i in range(1, 6)), n=5),
     counted(
         FAR, "far_ahead", *(one(f"future-{i}", event_time=MIDDLE_MS + i * YEAR_MS) for i in range(1, 4)),
-        one("end-of-time", event_time=2**63 - 1), n=5,
+        one("end-of-time", event_time=LAST_MS), n=5,
     ),
-    Case(BEFORE_ALL, (one("first", event_time=2**63 - 1),)),  # the fifth of them
+    Case(BEFORE_ALL, (one("first", event_time=LAST_MS),)),  # the fifth of them
     counted("no key", "missing_key", put(msgspec.json.encode(document("keyless")), account="keyless", key=None),
             metric="misrouted_records", label="reason"),
     counted("another partition", "partition", one("astray")._replace(partition=(partition_of("astray", 4) + 1) % 4),

@@ -38,6 +38,7 @@ def decode(fields: str) -> RequestEvent | Rejected:
         (f'{{{EVENT},"event_time":9223372036854775808}}'.encode(), "invalid_field:event_time"),
         (f'{{{EVENT},"event_time":1e400}}'.encode(), "invalid_field:event_time"),
         (f'{{{EVENT},"event_time":{"9" * 3000}}}'.encode(), "invalid_field:event_time"),
+        (f'{{{EVENT},"event_time":1789030800000000}}'.encode(), "invalid_field:event_time"),  # microseconds
         (f'{{{EVENT},"account_id":""}}'.encode(), "invalid_field:account_id"),
         (f'{{{EVENT},"account_id":"{"x" * 129}"}}'.encode(), "invalid_field:account_id"),
         (f'{{{EVENT},"output_tokens":true}}'.encode(), "invalid_field:output_tokens"),

@@ -99,7 +99,15 @@ def test_every_setting_can_come_from_the_environment(name: str):
         ("[accounts]\nmax_event_bytes = 4000000\n", ["must be below kafka.max_record_bytes (4000000)"]),
         (
             "[kafka]\nmax_record_bytes = 1000000\n",
-            ["kafka.batch_max_events = 4000 (default): must be at most kafka.max_record_bytes / 700 (1428)"],
+            ["kafka.batch_max_events = 4000 (default): must be at most kafka.max_record_bytes / 800 (1250)"],
+        ),
+        (
+            "[kafka]\nmax_record_bytes = 1000000\nbatch_max_events = 1000\n",
+            ["tokens.content_degree_cap = 50000 (default): must be at most kafka.max_record_bytes / 30 (33333)"],
+        ),
+        (
+            "[accounts]\nmax_event_bytes = 3999999\n[dead_letters]\nkeep_payload = true\n",
+            ["accounts.max_event_bytes = 3999999 (file): must be at most 2998500 with dead_letters.keep_payload"],
         ),
         ("[kafka]\nsecurity_protocol = 'TLS'\n", ["must be one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"]),
         (
