@@ -10,7 +10,7 @@ from streams.campaigns import pivots
 from streams.campaigns.groups import look
 from streams.campaigns.intake import Tick, columns_of, take_in, ticks_of
 from streams.campaigns.pools import look_behind_proxies, look_for_relays, look_for_searches
-from streams.campaigns.reference import CLEAN_MS, Reference
+from streams.campaigns.reference import Reference
 from streams.campaigns.singles import watch
 from streams.campaigns.snapshot import Snapshot
 from streams.campaigns.splits import divide
@@ -156,10 +156,8 @@ class CampaignsOperator:
             values["reference_size", segment] = size
         for segment, age_ms in state.reference.ages_ms(self.ticks.done).items():
             values["reference_age_ms", segment] = age_ms
-        rows = state.table.used
-        if rows.size and self.ticks.done != NO_TIME:
-            young = rows["first"] > self.ticks.done - CLEAN_MS
-            values["quarantine_share",] = float(rows["exchanges"][young].sum() / max(1, rows["exchanges"].sum()))
+        if state.quarantined is not None:
+            values["quarantine_share",] = state.quarantined
         if self.ticks.done != NO_TIME:
             values["watermark_ms",] = self.ticks.done
         return values

@@ -147,6 +147,7 @@ def _learn(state: CampaignsState, now: int) -> None:
     rows = state.table.used
     active = np.flatnonzero((rows["last"] > now - HOUR_MS) & (rows["first"] <= now - CLEAN_MS))
     suspicious = _suspicious(state)
+    state.quarantined = sum(row in suspicious for row in active.tolist()) / active.size if active.size else None
     step = max(1, active.size // WINDOWS_PER_HOUR)
     for row in active[::step].tolist():
         if row in suspicious:

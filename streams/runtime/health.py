@@ -32,7 +32,7 @@ CLIENT_TIMEOUT_S = 10.0  # Prometheus gives up after 10 s by default; a client t
 UNREADY = "its partitions are being assigned or restored"
 WARNINGS = {
     "misrouted": "records are in another partition than their account's, by a producer without murmur2: runs differ",
-    "watermark_forced": "times a quiet partition was declared idle: runs differ",
+    "watermark_forced": "items came after their tick, from a partition that had been quiet: runs differ",
     "accounts_evicted_early": "accounts were forgotten because there are more than max_accounts: runs differ",
     "state_made_otherwise": "partitions go on with state that another version or other settings made: runs differ",
     "tokens_evicted_early": "first sightings were forgotten for lack of memory: runs differ",

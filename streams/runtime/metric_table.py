@@ -100,7 +100,12 @@ COUNTED: dict[str, Counted] = {
         tuple((outcome,) for outcome in OUTCOMES),
     ),
     "dead_letters": Counted(
-        _counted("dead_letters", "records", ("reason",), "Records that cannot be used, by the first fault found."),
+        _counted(
+            "dead_letters",
+            "records",
+            ("reason",),
+            "Records that cannot be used, by the first fault found; a `broken_packet` between stages has no letter.",
+        ),
         (),
         (),
     ),
@@ -109,14 +114,17 @@ COUNTED: dict[str, Counted] = {
     ),
     "misrouted": Counted(
         _counted("misrouted_records", "records", ("reason",), "Records in another partition than their account's."),
-        (),
-        (),
+        ACCOUNTS,
+        (("missing_key",), ("other_partition",)),
     ),
     "watermark_forced": Counted(
         _counted(
-            "watermark_forced", "moves", (), "Times a quiet partition was declared idle; above 0, runs may differ."
+            "watermark_forced",
+            "items",
+            (),
+            "Items of an idle partition that came after their tick; above 0, runs may differ.",
         ),
-        ACCOUNTS,
+        ("tokens", "campaigns"),
     ),
     "sightings": Counted(_counted("sightings", "items", (), "Tokens shown by an account, sent on."), ACCOUNTS),
     "signals": Counted(_counted("signals", "items", (), "Contributions of exchanges, sent on."), ACCOUNTS),
@@ -125,7 +133,7 @@ COUNTED: dict[str, Counted] = {
         _counted("repeated_items", "items", (), "Items sent again by a restarted worker, dropped."),
         ("tokens", "campaigns"),
     ),
-    "ticks": Counted(_counted("ticks", "ticks", (), "Steps of event time acted on."), ("tokens", "campaigns")),
+    "ticks": Counted(_counted("ticks", "ticks", (), "Steps of event time acted on."), CAMPAIGNS),
     "tokens_evicted_early": Counted(
         _counted("tokens_evicted_early", "tokens", (), "First sightings and tokens forgotten early: no more memory."),
         ("accounts", "tokens"),
@@ -216,7 +224,17 @@ GAUGED: dict[str, Gauged] = {
         "max",
     ),
     "quarantine_share": Gauged(
-        Metric("quarantine_ratio", "gauge", "ratio", ("stage",), "Share of the traffic kept from the references."),
+        Metric(
+            "quarantine_ratio",
+            "gauge",
+            "ratio",
+            ("stage",),
+            "Share of the accounts of the last hour that the reference would learn from, but that are suspicious.",
+        ),
+        merge="max",
+    ),
+    "threshold_nats": Gauged(
+        Metric("evidence_threshold_nats", "gauge", "nats", ("stage",), "Evidence at which a case opens now."),
         merge="max",
     ),
 }

@@ -70,6 +70,7 @@ EVERYTHING_GAUGED = {
     ("quarantine_share",): 0.25,
     ("buffered_items",): 40.0,
     ("state_bytes",): 50.0,
+    ("threshold_nats",): 11.5,
 }
 
 
@@ -201,7 +202,7 @@ def test_counts_start_at_zero():
     """Series that alerts build on exist before the first event, or the first increase would be missed."""
     found = scrape(worker(StageStats("accounts")))
     assert found["events_total", "accounts", "late"] == 0
-    assert found["watermark_forced_total", "accounts"] == 0
+    assert found["misrouted_records_total", "accounts", "missing_key"] == 0
     assert found["batches_total", "accounts", "skipped"] == 0
 
 
