@@ -51,8 +51,8 @@ def worker(
 
     Any number of workers may run, each with any of the stages: Kafka shares the partitions out among them. State is
     kept in Kafka, and a worker that was killed goes on from its last checkpoint. SIGTERM and Ctrl-C end it in order,
-    within 10 s. Exit 0: ended as asked; 1: its work is in doubt, start it again; 2 to 4: settings, Kafka or topics,
-    state need a hand; 6: it was stuck.
+    within 10 s. Exit 0: ended as asked; 1: its work is in doubt, start it again; 2 to 5: settings, Kafka or
+    topics, state, a library need a hand; 6: it was stuck.
 
     A --reference is for the first start; give it to every worker that may run the campaigns. Once there is state it is
     ignored, and the log says so.

@@ -66,7 +66,12 @@ def test_the_versions_are_those_that_were_read(package: str, prefix: str):
 def test_the_requirements_keep_other_versions_out():
     """Whoever installs the package gets these versions too."""
     wanted = requires("stillwatch") or []
-    for package, bound in {"faust-streaming": "<0.16", "aiokafka": "<0.15", "confluent-kafka": "<2.17"}.items():
+    for package, bound in {
+        "faust-streaming": "<0.16",
+        "aiokafka": "<0.15",
+        "confluent-kafka": "<2.17",
+        "mode-streaming": "<0.8",
+    }.items():
         (found,) = [each for each in wanted if re.match(rf"{package}\b", each)]
         assert bound in found
 

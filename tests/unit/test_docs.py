@@ -19,7 +19,7 @@ from streams.runtime.topics import STAGES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob(".github/*.md"), *ROOT.glob("streams/*/README.md")])
+PAGES = sorted(page for folder in ("", ".github/", "deploy/", "streams/*/") for page in ROOT.glob(f"{folder}*.md"))
 
 
 @pytest.mark.parametrize("name", TABLES)

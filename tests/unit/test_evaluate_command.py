@@ -21,6 +21,7 @@ def test_list_names_rows_goals_and_campaigns():
     [
         (["--shapes", "D99"], "there is no row 'D99'"),
         (["--seeds", "1-x"], "neither a seed nor a range"),
+        (["--seeds", "20-1"], "names no seed"),
         (["--contamination", "2"], "shares above 0 and up to 1"),
     ],
 )
