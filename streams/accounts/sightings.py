@@ -129,9 +129,8 @@ class FirstSightings:
         kept = rows[covered(rows)]
         if not kept.size:
             return
-        if (
-            most := int(self._max_slots * LOAD)
-        ) < kept.size:  # the oldest were forgotten early, or are of pairs seen since
+        # more than fit: the oldest were forgotten early, or are of pairs that were seen again
+        if (most := int(self._max_slots * LOAD)) < kept.size:
             kept = kept[np.sort(np.argsort(kept["time"], kind="stable")[-most:])]
         self._reserve(kept.size)
         now = (kept["time"] // 1000).astype(np.uint32)

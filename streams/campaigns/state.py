@@ -60,9 +60,7 @@ class CampaignsState:
         self.pool_cases: dict[str, None] = {}  # cases of pools
         self.groups_seen: list[int] = []  # event times at which candidate groups were first weighed, last day
         self.evidence_of: dict[int, float] = {}  # family -> evidence when last weighed
-        self.quarantined: float | None = (
-            None  # share of the accounts that the reference last left out; for metrics only
-        )
+        self.quarantined: float | None = None  # share of accounts that the reference left out last; for metrics only
 
     def count(self, *key: str, n: int = 1) -> None:
         """Add to a counter."""

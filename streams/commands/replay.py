@@ -127,16 +127,21 @@ def _check_outputs(inputs: tuple[str, ...], *outputs: str | None) -> None:
     """Raise `InputError` if what is read, or written already, would be written over."""
     taken = {Path(path).resolve() for path in inputs if path != "-"}
     for path in filter(None, outputs):
-        if (place := Path(path).resolve()) in taken:
+        if (place := Path(path).resolve()) in taken and _is_kept(place):
             raise InputError(f"{path} is given twice: it would be written over")
         taken.add(place)
+
+
+def _is_kept(path: Path) -> bool:
+    """Tell a file, or the place of one, from what keeps nothing: a pipe, a terminal, /dev/null."""
+    return path.is_file() or not path.exists()
 
 
 @contextmanager
 def _written(path: str) -> Iterator[BinaryIO]:
     """A file that takes its place once all is written, so that a failure leaves what was there."""
     target = Path(path)
-    part = target if target.exists() and not target.is_file() else target.with_name(f"{target.name}.part")
+    part = target.with_name(f"{target.name}.part") if _is_kept(target) else target
     try:
         with part.open("wb") as out:
             yield out

@@ -96,18 +96,14 @@ class StateWriter:
         except KafkaException as error:
             reason, taken_s = error.args[0], time.monotonic() - began
             self._abort()
-            if taken_s > 0.9 * CALL_TIMEOUT_S:
-                size = sum(each.bytes for each in written)
-                raise BrokerError(
-                    f"The checkpoint of {size / 1e6:.0f} MB was not done within {CALL_TIMEOUT_S:.0f} s "
-                    f"({reason.name()}): is the broker slow, or the network? Start it again; nothing is lost."
-                ) from error
+            size = f"{sum(each.bytes for each in written) / 1e6:.0f} MB after {taken_s:.1f} s"
             if reason.code() in LOST:
                 raise BrokerError(
                     f"Its partitions or its name are another worker's by now ({reason.name()}): it was cut off for "
-                    "longer than kafka.session_timeout_s, or two workers have one --instance. Start it again."
+                    "longer than kafka.session_timeout_s, two workers have one --instance, or the checkpoint "
+                    f"({size}) took longer than the {CALL_TIMEOUT_S:.0f} s of a transaction. Start it again."
                 ) from error
-            raise BrokerError(f"The checkpoint was refused: {reason.str()} ({reason.name()}).") from error
+            raise BrokerError(f"The checkpoint was refused: {reason.str()} ({reason.name()}; {size}).") from error
         return Written(sum(each.keys for each in written), sum(each.bytes for each in written))
 
     def _abort(self) -> None:

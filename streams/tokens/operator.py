@@ -33,9 +33,7 @@ from streams.tokens.link import ITEMS_MAX, link
 
 LINKS_SHARE = 2  # links take at most half of the largest record
 REWRITE_ROWS = 100_000  # the log is rewritten when it holds four times the live rows and so many more ...
-REWRITE_STEP_ROWS = (
-    200_000  # ... of them 7 MB in a checkpoint: a whole table may be a gigabyte, and its transaction fail
-)
+REWRITE_STEP_ROWS = 200_000  # ... with 7 MB of them in a checkpoint: a transaction of a whole table might take too long
 
 
 class Marker(msgspec.Struct, array_like=True):
