@@ -73,6 +73,9 @@ def near_valid(draw: st.DrawFn) -> dict[str, Any]:
     return document
 
 
+LAST_MS = (2**32 - 1) * 1_000  # of an event: no clock shows a later time, but a producer that sends microseconds does
+
+
 def kind_of(path: str) -> Any:
     name, _, inner = path.partition(".")
     return (NESTED[name][inner] if inner else PROPERTIES[name]).get("type")
@@ -87,6 +90,9 @@ def faulty_places(document: dict[str, Any]) -> set[str]:
             places |= {
                 f"{name}.{key}" for key in inner if key in schema and unfit(inner[key], kind_of(f"{name}.{key}"))
             }
+    time = document.get("event_time")
+    if isinstance(time, int | float) and time > LAST_MS:
+        places.add("event_time")
     return places | paths_of_errors(REQUEST, document)
 
 
