@@ -69,8 +69,12 @@ def share_bin(share: float | None) -> int:
 
 
 def outcome(status: int, refused: bool) -> int:
-    """Class of an exchange: answered, refused, throttled or failed."""
-    if refused or status in (403, 451):
+    """Class of an exchange: answered, refused, throttled or failed.
+
+    Refused is what a model or a guard refused. 403 and 451 alone are not: a ban, a key without rights and a country
+    that is not served look like that, whatever was asked.
+    """
+    if refused:
         return REFUSED
     if 200 <= status < 300:
         return ANSWERED

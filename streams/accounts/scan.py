@@ -170,7 +170,7 @@ def _share_bin(share):
 
 @compiled
 def _outcome(status, refused):
-    if refused or status == 403 or status == 451:
+    if refused:
         return _REFUSED
     if 200 <= status < 300:
         return _ANSWERED

@@ -25,15 +25,18 @@ def wrappers(group: Group) -> list[SharedToken]:
 
 
 def diversity(group: Group) -> float:
-    """How far contents differ, 0..1: 0 for one text sent by everybody, 1 for a new text in every exchange."""
+    """How far contents differ, 0..1: 0 for one text sent by everybody, 1 for a new text in every exchange.
+
+    0 also where no exchange tells its content.
+    """
     tokens = wrappers(group)
-    exchanges, contents = sum(token.exchanges for token in tokens), sum(len(token.contents) for token in tokens)
-    return min(1.0, contents / max(1.0, min(exchanges, CONTENTS_MAX * len(group.tokens))))
+    contents = sum(len(token.contents) for token in tokens)
+    return contents / max(1, sum(min(token.told, CONTENTS_MAX) for token in tokens))
 
 
 def counts(tokens: list[SharedToken]) -> tuple[int, int, int]:
-    """Exchanges, those whose content the same prompt had wrapped before, and different contents."""
-    exchanges, different = sum(token.exchanges for token in tokens), sum(token.different for token in tokens)
+    """Exchanges that tell their content, those whose content the same prompt had wrapped before, different contents."""
+    exchanges, different = sum(token.told for token in tokens), sum(token.different for token in tokens)
     return exchanges, exchanges - different, different
 
 
@@ -61,9 +64,9 @@ def unlisted(group: Group) -> float:
     exchanges = repeated = 0
     expected = 0.0
     for token in wrappers(group):
-        exchanges += token.exchanges
-        repeated += token.exchanges - token.different
-        early = token.exchanges - token.later
+        exchanges += token.told
+        repeated += token.told - token.different
+        early = token.told - token.later
         expected += early + LIST_CONTENTS * math.expm1(-early / LIST_CONTENTS)
         expected += token.later * CONTENTS_MAX / LIST_CONTENTS
     resent = RESENT_SHARE * exchanges

@@ -26,6 +26,7 @@ from streams.contracts.packets import KIND_NAMES, SYSTEM
 OWNERS_WEIGHT = 1.5  # nats per e-fold of owners: benign shared templates thin out like n**-1.6
 OWNERS_MAX = 6.5
 PURPOSE_MAX = 4.0
+BOTH_WEIGHT = 0.25
 DAY_MS = 86_400_000
 
 
@@ -94,10 +95,24 @@ def _structure(group: Group, owners: int) -> list[Evidence]:
     ]  # fmt: skip
 
 
+def once_each(values: list[float], shares: list[float]) -> list[float]:
+    """Weights of the evidence of reasoning and of grading, from their shares of the exchanges, 0..1.
+
+    Whoever has a judge explain itself asks for both in one exchange, which is one reason and not two: as far as the
+    shares say that exchanges had both, the lesser one counts by `BOTH_WEIGHT`.
+    """
+    weights = [1.0] * len(values)
+    if len(values) == 2 and min(shares) > 0.0:
+        both = max(0.0, sum(shares) - 1.0) / min(shares)
+        weights[values.index(min(values))] -= (1.0 - BOTH_WEIGHT) * both
+    return weights
+
+
 def _purposes(count: Callable[[str], int], reference: Reference) -> list[Evidence]:
     """What prompts are after; ``count`` gives the sum of a counter over those that count."""
     out = []
-    shares = []
+    shares: list[float] = []
+    found: list[tuple[str, float, float, float, str]] = []
     for indicator, name, known, what in (
         ("I4", "elicit", "elicit_known", "ask for the model's reasoning"),
         ("I8", "grading", "grading_known", "use the model as a grader"),
@@ -108,7 +123,10 @@ def _purposes(count: Callable[[str], int], reference: Reference) -> list[Evidenc
         share, base = asked / seen, reference.rate(name)
         shares.append(share)
         value = min(PURPOSE_MAX, -math.log(base)) * ramp(share, 0.3, 0.8) * ramp(seen, 0, 8)
-        out.append(evidence(indicator, value, round(share, 4), round(base, 4), f"{share:.0%} of its prompts {what}"))
+        found.append((indicator, value, share, base, f"{share:.0%} of its prompts {what}"))
+    weights = once_each([value for _, value, *_ in found], shares)
+    for (indicator, value, share, base, detail), weight in zip(found, weights, strict=True):
+        out.append(evidence(indicator, weight * value, round(share, 4), round(base, 4), detail))
     if shares and max(shares) < 0.2:
         value = -0.8 * ramp(0.2 - max(shares), 0, 0.2)
         out.append(

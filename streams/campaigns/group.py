@@ -187,15 +187,18 @@ class Group:
         for (one, two), count in common.items():
             if count >= max(common_min, common_share * min(networks[one], networks[two])):
                 join(one, two)
-        founder: dict[int, tuple[int, int]] = {}
-        for token_id, (token, rows) in tokens.items():
-            for row in rows:
-                if row in parent:
-                    r = root(row)
-                    founder[r] = min(founder.get(r, (2**63, 0)), (token.first, token_id))
+        # Oldest token first, each names one pool: two pools may meet on a network that is older than all else of both.
+        founder: dict[int, int] = {}
+        oldest: dict[int, int] = {}  # where none is left for a pool
+        for _, token_id, rows in sorted((token.first, token_id, rows) for token_id, (token, rows) in tokens.items()):
+            inside = Counter(root(row) for row in rows if row in parent)
+            for r in inside:
+                oldest.setdefault(r, token_id)
+            if nameless := inside.keys() - founder.keys():
+                founder[max(nameless, key=lambda r: (inside[r], -r))] = token_id
         pools: dict[int, list[int]] = {}
         for row in self.at.tolist():
             if row in parent:
                 pools.setdefault(root(row), []).append(row)
-        found = [(founder[r][1], rows) for r, rows in pools.items() if len(rows) >= 2]
+        found = [(founder.get(r, oldest[r]), rows) for r, rows in pools.items() if len(rows) >= 2]
         return sorted(found, key=lambda pool: (-len(pool[1]), pool[0]))

@@ -10,7 +10,7 @@ from streams.campaigns.group import MEMBERS_MIN, Group
 from streams.campaigns.jobs import differ
 from streams.campaigns.naming import named
 from streams.campaigns.nats import total
-from streams.campaigns.publish import close, end_in, join_account_cases, revise
+from streams.campaigns.publish import close, end_in, revise
 from streams.campaigns.shared import SharedToken
 from streams.campaigns.state import CampaignsState
 from streams.contracts.alert import Category, Evidence
@@ -95,14 +95,14 @@ def weigh(
     tokens = _tokens(state, family)
     members = state.families.members(family)
     family.looked_exchanges, family.looked_members = state.families.size(family)
-    first_time, family.looked_at = family.looked_at == 0, now
+    family.looked_at = now
     family.weighed_exchanges, family.weighed_members = family.looked_exchanges, family.looked_members
     family.weighed_at = now
     state.families.dirty[family.founder] = None
     case = state.cases.cases.get(state.case_of.get(family.founder, ""))
     if len(members) < MEMBERS_MIN:
         return close(state, case, now, [])
-    if first_time:
+    if family.founder not in state.evidence_of:
         state.groups_seen.append(now)
     group = Group(state.table, state.shared, members, tokens, now)
     core = named(group)
@@ -205,14 +205,12 @@ def _open(
     category = category_of(group)
     case = state.cases.open("cluster", category, family.founder, rows, family.founder, int(group.last.max()), now)
     state.case_of[family.founder] = case.alert_id
-    out = revise(state, case, "open", group, items, limit, now)
-    return out + join_account_cases(state, rows, case, now)
+    return revise(state, case, "open", group, items, limit, now)
 
 
 def _update(
     state: CampaignsState, case: Case, group: Group, items: list[Evidence], limit: float, now: int, at_once: bool
 ) -> list[Record]:
-    rows = group.at.tolist()
     if not case.live:
         fresh = int(group.last.max()) > case.revised_at
         return revise(state, case, "updated", group, items, limit, now) if fresh and total(items) >= limit else []
@@ -221,9 +219,7 @@ def _update(
     if not (at_once or state.cases.due(case, now)) or not _changed(case, group):
         return []
     case.category = category_of(group)
-    joined = [row for row in rows if row not in case.members]
-    out = revise(state, case, "updated", group, items, limit, now)
-    return out + join_account_cases(state, joined, case, now)
+    return revise(state, case, "updated", group, items, limit, now)
 
 
 def merge(state: CampaignsState, now: int) -> list[Record]:

@@ -66,16 +66,14 @@ def take_in(state: CampaignsState, tick: Tick) -> tuple[dict[int, None], Any]:
 
 
 def _take_in_links(state: CampaignsState, tick: Tick, touched: dict[int, None]) -> None:
-    accounts = np.ascontiguousarray(tick.links["account"])
-    forgot = ("accounts_evicted_early",) in state.counters
-    rows = state.table.find(accounts) if forgot else state.table.insert(accounts)
+    rows = state.table.find(np.ascontiguousarray(tick.links["account"]))
     arrivals: dict[int, int] = {}
     # column by column: tolist() of a structured array takes four times as long
     columns = (tick.links[name].tolist() for name in LINK.names or ())
     for link, row in zip(zip(*columns, strict=True), state.shared.numbers(rows.tolist()), strict=True):
         # an account that was forgotten early may be told of as a founder: no nameless row for it (an item that is no
         # membership has no account, only the token's degree)
-        if forgot and row < 0 and link[-1]:
+        if row < 0 and link[-1]:
             continue
         shared = state.shared.link(link, row)
         if shared.kind >= TEMPLATE and shared.kind < NEAR_LOW:

@@ -6,7 +6,7 @@ from streams.campaigns.evidence import weigh
 from streams.campaigns.group import Group
 from streams.campaigns.groups import FAMILY_CATEGORIES
 from streams.campaigns.nats import total
-from streams.campaigns.publish import close, end_in, join_account_cases, revise
+from streams.campaigns.publish import close, end_in, revise
 from streams.campaigns.state import CampaignsState
 from streams.contracts.alert import Category, Evidence
 from streams.operator import Record
@@ -42,12 +42,11 @@ def _take_in(state: CampaignsState, found: list[Found], other: Found, now: int) 
 
 def look_for_searches(state: CampaignsState, now: int) -> list[Record]:
     """Weigh pools that may search for a way past the guards."""
-    covered = _covered(state)
-    found = [
-        (founder, group, searches.weigh(group, state.reference, now))
-        for founder, group in searches.pools(state.table, state.shared, now)
-        if 2 * len(covered.intersection(group.at.tolist())) < len(group)
-    ]
+    found: list[Found] = []
+    if (pool := searches.pool(state.table, state.shared, now)) is not None:
+        founder, group, usual = pool
+        if 2 * len(_covered(state).intersection(group.at.tolist())) < len(group):
+            found.append((founder, group, searches.weigh(group, usual, state.reference, now)))
     return _settle(state, "technique_search", found, now)
 
 
@@ -102,7 +101,8 @@ def _into_family(state: CampaignsState, pool: Case, now: int) -> list[Record]:
         if case.kind != "cluster" or case.alert_id not in state.case_of.values():
             continue
         if 2 * len(case.members.keys() & pool.members.keys()) >= len(pool.members):
-            return end_in(state, pool, case, now)
+            group = cohorts.group_of(state.table, state.shared, sorted({**case.members, **pool.members}), now)
+            return revise(state, case, "updated", group, [], state.limit, now) + end_in(state, pool, case, now)
     return []
 
 
@@ -163,11 +163,14 @@ def _go_on(
             if now - each.revised_at >= WITHDRAW_MS:
                 out += close(state, each, now, items)
         return out
-    rows = set(group.at.tolist())
+    rows, last = set(group.at.tolist()), int(group.last.max())
+    if last - case.last_seen >= state.settings.campaigns.close_after_ms // 4:  # found again: it is not over
+        case.last_seen = last
+        state.cases.dirty[case.alert_id] = None
     if len(live) > 1:
         rows |= {row for each in live for row in each.members}
-        last = int(group.last.max())
-        out += state.cases.revise(case, "updated", sorted(rows), items, limit, now, group.pools, last)
+        whole = cohorts.group_of(state.table, state.shared, sorted(rows), now)
+        out += revise(state, case, "updated", whole, items, limit, now)
         for each in live:
             if each is not case:
                 out += end_in(state, each, case, now)
@@ -189,5 +192,4 @@ def _open(
     rows = group.at.tolist()
     case = state.cases.open("cluster", category, founder, rows, founder, int(group.last.max()), now)
     state.pool_cases[case.alert_id] = None
-    out = revise(state, case, "open", group, items, state.limit, now)
-    return out + join_account_cases(state, rows, case, now)
+    return revise(state, case, "open", group, items, state.limit, now)

@@ -13,9 +13,10 @@ from streams.operator import Record
 def revise(
     state: CampaignsState, case: Case, status: Any, group: Group, items: list[Evidence], limit: float, now: int
 ) -> list[Record]:
-    """Publish a revision of a cluster's case, with the group as its members."""
+    """Publish a revision of a cluster's case, with the group as its members; their own cases end in it."""
     rows = group.at.tolist()
-    return state.cases.revise(case, status, rows, items, limit, now, group.pools, int(group.last.max()))
+    out = state.cases.revise(case, status, rows, items, limit, now, group.pools, int(group.last.max()))
+    return out + _join_account_cases(state, case, now)
 
 
 def close(state: CampaignsState, case: Case | None, now: int, items: list[Evidence]) -> list[Record]:
@@ -31,13 +32,12 @@ def end_in(state: CampaignsState, gone: Case, into: Case, now: int) -> list[Reco
     return state.cases.revise(gone, "merged", list(gone.members), [], state.limit, now)
 
 
-def join_account_cases(state: CampaignsState, rows: list[int], case: Case, now: int) -> list[Record]:
+def _join_account_cases(state: CampaignsState, case: Case, now: int) -> list[Record]:
     """Accounts' own cases of the same category end in the cluster's."""
     out: list[Record] = []
-    for row in rows:
-        for own in state.cases.live():
-            if own.kind == "account" and own.founder == row and own.category == case.category != "stolen_credential":
-                out += end_in(state, own, case, now)
+    for own in state.cases.live():
+        if own.kind == "account" and own.founder in case.members and own.category == case.category:
+            out += end_in(state, own, case, now)
     return out
 
 
@@ -46,6 +46,9 @@ def account_case(
 ) -> list[Record]:
     """Open or update the case of a single account, unless a cluster's case of the same category names it."""
     last = int(state.table.rows[row]["last"])
+    live = state.cases.live()
+    if any(case.kind == "cluster" and case.category == category and row in case.members for case in live):
+        return []
     for case in state.cases.cases.values():
         if case.kind == "account" and case.founder == row and case.category == category and case.status != "merged":
             if case.live and not state.cases.due(case, now):
@@ -53,7 +56,5 @@ def account_case(
             if case.live and total(items) <= case.evidence_total + 1.0 and case.last_seen >= last - HOUR_MS:
                 return []
             return state.cases.revise(case, "updated", [row], items, limit, now, None, last)
-        if case.kind == "cluster" and case.live and case.category == category and row in case.members:
-            return []
     case = state.cases.open("account", category, row, [row], None, last, now)
     return state.cases.revise(case, "open", [row], items, limit, now, None, last)

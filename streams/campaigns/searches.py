@@ -7,6 +7,8 @@ guards for a living belongs to one organisation.
 Cannot see: a search by accounts without anything in common, or one whose refusals are not told apart from answers.
 """
 
+import math
+
 import numpy as np
 
 from streams.campaigns.cohorts import group_of
@@ -22,36 +24,54 @@ REFUSED_MIN = 2  # of an account: one refusal is anybody's
 REFUSED_SHARE = 0.3
 POOL_MIN = 5
 IDLE_MS = 86_400_000
+ANYTHING = 1, 0.0  # of `Group.joined`: one network in common is enough
+USUAL_MIN = 0.5  # accounts joined by chance, where none of the others are
+CHANCE_NATS = 1.0, 4.0  # Chernoff's bound for so many, Poisson, from no say to all of it
 NO_REASON = ("I12", "benign.no_purpose", "benign.site")  # for refusals, or told already
 
 
-def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int, Group]]:
-    """Candidate: (token that founds it, all mostly refused accounts that infrastructure joins with another one)."""
+def pool(table: AccountTable, shared: SharedTokens, now: int) -> tuple[int, Group, float] | None:
+    """Find all mostly refused accounts that infrastructure joins with another one, if they are enough.
+
+    Returns the token that founds the pool, the accounts, and how many of as many others are joined.
+    """
     used = table.used
-    mask = (used["refused"] >= REFUSED_MIN) & (used["refused"] >= REFUSED_SHARE * used["exchanges"])
-    rows = np.flatnonzero(mask & (now - used["last"] < IDLE_MS))
+    active = now - used["last"] < IDLE_MS
+    refused = active & (used["refused"] >= REFUSED_MIN) & (used["refused"] >= REFUSED_SHARE * used["exchanges"])
+    rows = np.flatnonzero(refused)
     if rows.size < POOL_MIN:
-        return []
+        return None
     group = group_of(table, shared, rows.tolist(), now)
-    found = group.joined(1, 0.0)  # hardly any benign account is a candidate, so one network will do
-    if sum(len(inside) for _, inside in found) < POOL_MIN:
-        return []
-    # some of a search's accounts pay by one card, others by another: pairs of the few who are refused are no chance
-    founder = min(founder for founder, _ in found)
-    return [(founder, group.take(np.isin(group.at, [row for _, inside in found for row in inside])))]
+    # some of a search's accounts pay by one card, others by another, and where few are candidates one network will do
+    found = group.joined(*ANYTHING)
+    joined = [row for _, inside in found for row in inside]
+    if len(joined) < POOL_MIN:
+        return None
+    others = np.flatnonzero(active & ~refused)
+    sample = others[np.argsort(used["hash"][others], kind="stable")][: rows.size]  # by their hash: at random
+    pools = group_of(table, shared, sorted(sample.tolist()), now).joined(*ANYTHING)
+    usual = sum(len(inside) for _, inside in pools)
+    return min(founder for founder, _ in found), group.take(np.isin(group.at, joined)), float(usual)
 
 
-def weigh(group: Group, reference: Reference, now: int) -> list[Evidence]:
-    """Evidence that a pool searches for a way past the guards, in nats."""
+def weigh(group: Group, usual: float, reference: Reference, now: int) -> list[Evidence]:
+    """Evidence that a pool searches for a way past the guards, in nats; of as many others ``usual`` are joined.
+
+    A large provider has many accounts that are refused for reasons of their own, and some of these have a network in
+    common: where no more have than of others, that they are all refused says only how they were chosen.
+    """
+    n = len(group)
+    usual = max(USUAL_MIN, usual)
+    no_chance = ramp(n * math.log(n / usual) - (n - usual), *CHANCE_NATS) if n > usual else 0.0
     refused, exchanges = int(group.rows["refused"].sum()), int(group.exchanges.sum())
     share = refused / exchanges
     largest = group.owners().most_common(1)[0][1] / len(group)
     fresh = float(group.rows["near_new"].sum()) / exchanges
     items = [
-        evidence("I9", 6.0 * ramp(share, 0.2, 0.5) * ramp(refused, 5, 20), round(share, 4), 0.03,
+        evidence("I9", 6.0 * ramp(share, 0.2, 0.5) * ramp(refused, 5, 20) * no_chance, round(share, 4), 0.03,
                  f"{refused} of {exchanges} prompts refused"),
         evidence("I2", 2.0 * ramp(fresh, 0.5, 0.9), round(fresh, 4), 0.5, "share of prompts unlike their own before"),
-        evidence("I12", 4.0 * (1.0 - ramp(largest, 0.3, 0.7)) * ramp(len(group), 3, 10), len(group), 2,
+        evidence("I12", 4.0 * (1.0 - ramp(largest, 0.3, 0.7)) * ramp(n, 3, 10) * no_chance, n, round(usual, 1),
                  "strangers, each mostly refused, that a pool of networks, cards and devices joins"),
         *(item for item in weigh_apart(group, reference, now) if item.indicator not in NO_REASON),
     ]  # fmt: skip

@@ -108,13 +108,14 @@ class TokenState(NamedTuple):
     subjects: list[int]
     contents: list[int]
     members: list[list[int]]
+    blank: int = 0
 
 
 class SharedToken:
     """A token that two accounts or more show, with its memberships by account row."""
 
     __slots__ = (
-        "again", "contents", "degree", "elicit", "elicit_known", "exchanges", "family", "first", "grading",
+        "again", "blank", "contents", "degree", "elicit", "elicit_known", "exchanges", "family", "first", "grading",
         "grading_known", "kind", "last", "later", "members", "oldest", "refused", "regulars", "seen", "subjects",
         "together", "token", "work", "workers",
     )  # fmt: skip
@@ -123,7 +124,8 @@ class SharedToken:
         self.token, self.kind, self.first, self.last = token, kind, first, first
         self.degree = 0
         self.exchanges = self.refused = 0
-        self.later = self.again = 0  # exchanges since `CONTENTS_MAX` contents are held, and those of one of these
+        self.blank = 0  # exchanges that tell nothing of their content
+        self.later = self.again = 0  # others since `CONTENTS_MAX` contents are held, and those of one of these
         self.elicit = self.elicit_known = self.grading = self.grading_known = 0
         self.regulars = 0  # members with two uses or more
         self.workers = 0  # members that wrapped new content `WORK_USES` times or more ...
@@ -148,6 +150,11 @@ class SharedToken:
         return self.grading / (self.grading_known + 1.0)
 
     @property
+    def told(self) -> int:
+        """Exchanges that tell what the token wrapped."""
+        return self.exchanges - self.blank
+
+    @property
     def different(self) -> int:
         """Different contents, at most: of those not remembered each counts as new."""
         return len(self.contents) + self.later - self.again
@@ -159,6 +166,7 @@ class SharedToken:
             self.elicit_known, self.grading, self.grading_known, self.family, self.regulars, self.later, self.again,
             self.subjects, sorted(self.contents),
             [[row, *member] for row, member in self.members.items()] or [list(pair) for pair in self.seen.items()],
+            self.blank,
         )  # fmt: skip
 
     @classmethod
@@ -168,7 +176,7 @@ class SharedToken:
         (
             _, _, _, shared.last, shared.degree, shared.exchanges, shared.refused, shared.elicit, shared.elicit_known,
             shared.grading, shared.grading_known, shared.family, shared.regulars, shared.later, shared.again,
-            subjects, contents, members,
+            subjects, contents, members, shared.blank,
         ) = state  # fmt: skip
         if shared.kind not in COUNTED:
             shared.seen = {member[0]: member[1] for member in members}
@@ -298,7 +306,9 @@ class SharedTokens:
                     shared.grading += 1
             contents = shared.contents
             fresh = content != 0 and content not in contents
-            if len(contents) >= CONTENTS_MAX:
+            if content == 0:
+                shared.blank += 1
+            elif len(contents) >= CONTENTS_MAX:
                 shared.later += 1
                 if not fresh:
                     shared.again += 1

@@ -23,16 +23,17 @@ GROUP_CLEAN_MS = 24 * HOUR_MS  # and a group after so long
 
 
 def close_quiet(state: CampaignsState, now: int) -> list[Record]:
-    """Close cases whose traffic has ended."""
+    """Close cases whose traffic has ended, or of whose accounts nothing has been found for so long."""
     out: list[Record] = []
-    quiet = now - state.settings.campaigns.close_after_ms
+    after_ms = state.settings.campaigns.close_after_ms
     for case in state.cases.live():
-        last = case.last_seen
-        if case.kind == "account" or case.alert_id in state.pool_cases:
-            last = int(state.table.rows["last"][list(case.members)].max())
-        elif (family := state.families.families.get(case.founder)) is not None:
+        last, quiet_ms = case.last_seen, after_ms
+        family = state.families.families.get(case.founder) if case.kind == "cluster" else None
+        if case.kind == "account":
+            quiet_ms = max(after_ms, 2 * HOUR_MS)  # scrapers are looked for by the hour
+        elif family is not None and case.alert_id not in state.pool_cases:
             last = max((t.last for k in family.tokens if (t := state.shared.tokens.get(k))), default=last)
-        if last < quiet:
+        if last < now - quiet_ms:
             case.last_seen = max(case.last_seen, last)
             out += close(state, case, now, [])
     return out

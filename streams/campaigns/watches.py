@@ -7,6 +7,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from streams.accounts.features import LAYOUT
+from streams.campaigns.evidence import once_each
 from streams.campaigns.nats import evidence, ramp
 from streams.campaigns.reference import Reference
 from streams.campaigns.table import AccountTable
@@ -215,16 +216,13 @@ def weigh_scraper(row: Any, reference: Reference, now: int) -> list[Evidence]:
         evidence("I2", 1.0 * ramp(int(row["first_turn"]) / n, 0.7, 1.0), round(int(row["first_turn"]) / n, 4), 0.5,
                  "share of conversations of one turn"),
     ]  # fmt: skip
-    for indicator, name, known, what in (
-        ("I4", "elicit", "elicit_known", "ask for the model's reasoning"),
-        ("I8", "grading", "grading_known", "use the model as a grader"),
-    ):
-        share = int(row[name]) / max(1, int(row[known]))
-        items.append(
-            evidence(
-                indicator, 3.2 * ramp(share, 0.3, 0.8), round(share, 4), 0.04, f"{share:.0%} of its prompts {what}"
-            )
-        )
+    shares = [int(row[name]) / max(1, int(row[f"{name}_known"])) for name in ("elicit", "grading")]
+    values = [3.2 * ramp(share, 0.3, 0.8) for share in shares]
+    for indicator, what, share, value, weight in zip(
+        ("I4", "I8"), ("ask for the model's reasoning", "use the model as a grader"), shares, values,
+        once_each(values, shares), strict=True,
+    ):  # fmt: skip
+        items.append(evidence(indicator, weight * value, round(share, 4), 0.04, f"{share:.0%} of its prompts {what}"))
     hours = row["hours"]
     if days >= 0.8:
         even = float(hours.min() / max(1.0, hours.mean()))

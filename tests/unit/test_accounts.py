@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from streams.accounts.features import ANSWERED, FAILED, REFUSED, THROTTLED, outcome
 from streams.accounts.operator import AccountsOperator
 from streams.config import Accounts, Settings
 from streams.contracts.packets import (
@@ -360,6 +361,18 @@ def test_a_flood_of_accounts_pushes_itself_out():
     assert {11} == {each["count"] for each in signals(feed.feed(*(event(99, name, at_ms=10_000) for name in known)))}
     assert [1] == [each["count"] for each in signals(feed.feed(event(2, "flood5", at_ms=10_000)))]
     assert len(feed.operator._plans) <= 2_000
+
+
+@pytest.mark.parametrize(
+    ("status", "refused", "found"),
+    [
+        (200, False, ANSWERED), (200, True, REFUSED), (400, True, REFUSED), (403, False, FAILED), (451, False, FAILED),
+        (403, True, REFUSED), (429, False, THROTTLED), (503, False, FAILED),
+    ],
+)  # fmt: skip
+def test_outcome(status: int, refused: bool, found: int):
+    """Refused is what the event says was: a ban, or a country that is not served, is no guard's answer to a prompt."""
+    assert found == outcome(status, refused)
 
 
 def test_long_names():

@@ -4,11 +4,12 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from streams.campaigns.contents import unlisted
-from streams.campaigns.shared import SharedToken
-from streams.contracts.packets import TEMPLATE
+from streams.campaigns.contents import counts, diversity, listed, unlisted
+from streams.campaigns.shared import CONTENTS_MAX, SharedToken, SharedTokens
+from streams.contracts.packets import HEAD, SIGNAL, TEMPLATE
 
 LISTS = 1_000  # runs of a list
 
@@ -48,3 +49,29 @@ def test_no_exchanges_say_nothing():
     """A group whose prompts nobody has counted yet is held for neither."""
     group: Any = SimpleNamespace(tokens=[SharedToken(1, TEMPLATE, 0)])
     assert unlisted(group) == 0.0
+
+
+def test_exchanges_without_content_say_nothing_of_contents():
+    """Of thirty exchanges twenty tell what they wrap, each something else: no list, and as diverse as can be."""
+    shared = SharedTokens(1_000)
+    token = shared.link((0, 2_000, 9, 1, 1_500, 1_500, 2, TEMPLATE, 1), 0)
+    signals = np.zeros(30, SIGNAL)
+    signals["template"], signals["time"], signals["content"][:20] = 9, 2_000, np.arange(1, 21)
+    shared.absorb(np.zeros(30, np.int32), signals)
+    group: Any = SimpleNamespace(tokens=[SharedToken.load(token.dump())])
+
+    assert (30, 20) == (token.exchanges, token.told)
+    assert (20, 0, 20) == counts(group.tokens)
+    assert (1.0, 0.0) == (diversity(group), listed(group))
+
+
+def test_diversity_is_that_of_the_templates():
+    """What else a group shares than its templates changes nothing, nor do exchanges beyond the contents remembered."""
+    template = SharedToken(1, TEMPLATE, 0)
+    template.exchanges, template.contents = 10 * CONTENTS_MAX, set(range(1, CONTENTS_MAX + 1))
+    heads = [SharedToken(2 + i, HEAD, 0) for i in range(20)]
+    group: Any = SimpleNamespace(tokens=[template, *heads])
+    assert 1.0 == diversity(group)
+
+    template.contents = {1}
+    assert diversity(group) == 1 / CONTENTS_MAX

@@ -105,10 +105,9 @@ def test_a_flood_of_accounts_has_a_limit(shared):
 
 
 def test_a_link_of_a_forgotten_account_is_left_out():
-    """Once accounts were forgotten early, no nameless row comes of a link of one that is not held."""
+    """No nameless row comes of a link of an account that is not held: it was forgotten early."""
     state, links = CampaignsState(SETTINGS), np.zeros(1, LINK)
     links["token"], links["account"], links["kind"], links["member"] = 7, 9, TEMPLATE, 1
-    state.count("accounts_evicted_early")
     take_in(state, Tick(1_000, np.empty(0, SIGNAL), links, np.empty(0, INTRODUCTION)))
 
     assert 0 == len(state.table)

@@ -8,7 +8,7 @@ import pytest
 from streams.campaigns import relays, watches
 from streams.campaigns.cases import threshold
 from streams.campaigns.cluster_models import ClusterModels
-from streams.campaigns.evidence import weigh
+from streams.campaigns.evidence import once_each, weigh
 from streams.campaigns.families import Member
 from streams.campaigns.group import Group
 from streams.campaigns.index import HashIndex
@@ -173,6 +173,33 @@ def test_indicator_of_a_group_or_account(weighed, indicator, there, not_there):
         return sum(item.contribution for item in weighed(crowd) if item.indicator == indicator)
 
     assert contribution(there) > max(0.0, contribution(not_there))
+
+
+@pytest.mark.parametrize("weighed", [as_group, as_scraper])
+def test_a_judge_that_explains_itself_has_one_purpose(weighed):
+    """Who asks for reasoning and a grade in the same exchanges has hardly more than who asks for one, not twice."""
+    once, crowd = [], Crowd()
+    for ask, indicator in ((reasoning, "I4"), (graders, "I8")):
+        one = Crowd()
+        for asked in (one, crowd):
+            ask(asked)
+        once.append(of_all(weighed(one), indicator))
+    both = sum(of_all(weighed(crowd), indicator) for indicator in ("I4", "I8"))
+
+    assert 0.0 < max(once) < both <= 1.35 * max(once)
+
+
+def test_purposes_of_different_exchanges_add_up():
+    """Half of the exchanges ask for reasoning and half for a grade: two reasons in full."""
+    assert [1.0, 1.0] == once_each([3.0, 2.0], [0.5, 0.5])
+    assert [1.0, 0.25] == once_each([3.0, 2.0], [1.0, 1.0])
+    assert pytest.approx([0.25, 1.0]) == once_each([2.0, 3.0], [0.4, 1.0])
+    assert [1.0] == once_each([3.0], [1.0])
+    assert [] == once_each([], [])
+
+
+def of_all(items: list[Evidence], indicator: str) -> float:
+    return sum(item.contribution for item in items if item.indicator == indicator)
 
 
 def lasting(crowd: Crowd, contents: int) -> None:

@@ -88,6 +88,21 @@ def test_small_steps_add_up():
     assert [0, 0, 0, 0, 1] == [group.weighings(1.1, ACCOUNTS[i : i + 2]) for i in range(0, 10, 2)]
 
 
+def test_a_group_counts_once_it_is_one():
+    """Two accounts are no group yet; with the third it counts among the day's, once."""
+    feed, seen = Feed(), []
+    operator = CampaignsOperator(SETTINGS)
+    for number, accounts in enumerate((ACCOUNTS[:2], ACCOUNTS[:3], ACCOUNTS[:9])):
+        for minute in range(3):
+            feed.use(10 * number + minute, accounts, "template")
+        packets = feed.packets(10 * number + 5)
+        first = operator.ticks.next_offset
+        operator.on_batch(Batch(0, range(first, first + len(packets)), [None] * len(packets), packets))
+        seen.append(len(operator.state.groups_seen))
+
+    assert [0, 1, 1] == seen
+
+
 @pytest.mark.parametrize(
     ("shown", "shown_refused", "sent", "refused", "category"),
     [

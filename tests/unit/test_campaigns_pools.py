@@ -6,7 +6,8 @@ from campaign_feed import HOUR_MS, SETTINGS, START_MS
 from streams.campaigns.families import Member
 from streams.campaigns.group import Group
 from streams.campaigns.nats import evidence
-from streams.campaigns.pools import _kept, _settle
+from streams.campaigns.pools import _into_family, _kept, _settle
+from streams.campaigns.publish import account_case
 from streams.campaigns.state import CampaignsState
 from streams.campaigns.upkeep import close_quiet
 from streams.contracts.alert import AlertEvent, decode_alert
@@ -135,3 +136,47 @@ def test_who_stays_in_a_pool():
     family = town.state.cases.open("cluster", "distillation", 99, [7, 15, 16], 99, town.now, town.now)
     town.state.cases.revise(family, "open", [7, 15, 16], [], 0.0, town.now, [], town.now)
     assert list(range(7)) == _kept(town.state, busy, "reseller", town.now).at.tolist()
+
+
+def test_a_pool_ends_in_the_campaign_that_covers_it():
+    """A family's case takes the accounts of a pool, most of which it names, before the pool's case ends in it."""
+    town = Town()
+    (opened,) = town.look(LEFT)
+    family = town.state.cases.open("cluster", "distillation", 99, list(range(5)), 99, town.now, town.now)
+    town.state.cases.revise(family, "open", list(range(5)), [], 0.0, town.now, [], town.now)
+    town.state.case_of[99] = family.alert_id
+    pool = town.state.cases.cases[opened.alert_id]
+    taken, ended = [decode_alert(r.value) for r in _into_family(town.state, pool, town.now)]
+
+    assert (family.alert_id, ["account-05", "account-06", "account-07"]) == (taken.alert_id, list(taken.accounts.added))
+    assert (opened.alert_id, "merged", family.alert_id) == (ended.alert_id, ended.status, ended.merged_into)
+
+
+def test_an_account_case_ends_in_the_pool_that_the_account_joins():
+    """... by any revision, opening again included, and none is opened or goes on while that case names the account."""
+    town = Town()
+    town.look(LEFT)
+    sure = [evidence("I20", 20.0, 1, 0, "sure")]
+    (alone,) = account_case(town.state, 9, "reseller", sure, 11.5, town.now)
+    told = town.look(range(10), minutes=20)
+    assert ["updated", "merged"] == [alert.status for alert in told]
+    assert (decode_alert(alone.value).alert_id, told[0].alert_id) == (told[1].alert_id, told[1].merged_into)
+    town.now += 2 * HOUR_MS
+    assert [] == account_case(town.state, 9, "reseller", sure, 11.5, town.now)
+
+    assert ["closed"] == [alert.status for alert in town.look(range(10), nats=5.0)]
+    assert 1 == len(account_case(town.state, 3, "reseller", sure, 11.5, town.now))
+    assert ["updated", "merged"] == [alert.status for alert in town.look(range(10))]
+
+
+def test_what_is_found_no_more_is_over():
+    """An account's case ends after two hours without news, a pool's after its time, however busy the accounts are."""
+    town = Town()
+    town.look(LEFT, minutes=0)
+    account_case(town.state, 9, "stolen_credential", [evidence("I28", 20.0, 1, 0, "sure")], 11.5, town.now)
+    ended = {}
+    for minute in range(10, 300, 10):
+        for alert in town.look(*([LEFT] if minute <= 120 else [])):
+            ended[alert.kind] = alert.status, minute
+
+    assert {"account": ("closed", 130), "cluster": ("closed", 220)} == ended

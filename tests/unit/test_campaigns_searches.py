@@ -21,22 +21,30 @@ class Pool:
 
     def __init__(self, refused: int, exchanges: int = 6) -> None:
         self.table, self.shared = AccountTable(), SharedTokens(1000)
-        self.at = self.table.insert(np.arange(1, N + 1, dtype=np.uint64) << np.uint64(32))
+        self.at = self.join(0, N, refused, exchanges)
+
+    def join(self, begin: int, n: int, refused: int, exchanges: int = 6) -> np.ndarray:
+        """Add accounts on three networks of their own; return their rows."""
+        numbers = np.random.default_rng(begin).integers(1, 2**64, n, np.uint64)
+        at = self.table.insert(numbers)
         for name, value in (
             ("first", NOW - 2 * HOUR_MS), ("last", NOW), ("exchanges", exchanges), ("refused", refused),
             ("near_new", exchanges), ("first_turn", exchanges),
         ):  # fmt: skip
-            self.table.rows[name][self.at] = value
-        for number in range(3):
+            self.table.rows[name][at] = value
+        for number in range(begin, begin + 3):
             token = self.shared._add(SharedToken(number + 1, NETWORK, NOW - HOUR_MS))
-            token.degree, token.members = N, {row: [NOW - HOUR_MS, NOW, 1, 0] for row in range(N)}
-            for row in range(N):
+            token.degree, token.seen = n, dict.fromkeys(at.tolist(), NOW)
+            for row in at.tolist():
                 self.shared.infrastructure_of.setdefault(row, []).append(number + 1)
+        return at
 
     def nats(self) -> list[float]:
         """Evidence of each candidate."""
-        found = searches.pools(self.table, self.shared, NOW)
-        return [total(searches.weigh(group, Reference(), NOW)) for _, group in found]
+        if (found := searches.pool(self.table, self.shared, NOW)) is None:
+            return []
+        _, group, usual = found
+        return [total(searches.weigh(group, usual, Reference(), NOW))]
 
 
 def test_mostly_refused():
@@ -44,6 +52,19 @@ def test_mostly_refused():
     (nats,) = Pool(refused=5).nats()
 
     assert nats >= ENOUGH
+
+
+def test_refused_strangers_of_a_large_provider():
+    """Sixty of 720 accounts are refused; most of them have a network in common with another one, as others have."""
+    pool = Pool(refused=0)
+    for begin in range(N, 60 * N, N):
+        pool.join(begin, N, refused=0)
+    refused = np.random.default_rng(1).choice(60 * N, 60, replace=False)
+    pool.table.rows["refused"][refused] = 5
+
+    (nats,) = pool.nats()
+
+    assert nats < ENOUGH - 4
 
 
 @pytest.mark.parametrize(("refused", "exchanges"), [(1, 6), (2, 40)])
