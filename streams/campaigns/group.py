@@ -35,6 +35,33 @@ def median(values: Any) -> float:
     return float(ordered[n // 2]) if n % 2 else (ordered[n // 2 - 1] + ordered[n // 2]) / 2
 
 
+def in_common(met: list[list[int]], common_min: int, common_share: float) -> list[tuple[int, int]]:
+    """Pairs of accounts that have at least ``common_min`` of the networks ``met`` in common.
+
+    They must be ``common_share`` of those of the account that has fewer, too. The rows of each network are sorted.
+    """
+    networks = Counter(row for rows in met for row in rows)
+    by_size: dict[int, list[list[int]]] = {}
+    for rows in met:
+        able = [row for row in rows if networks[row] >= common_min]
+        if len(able) >= 2:
+            by_size.setdefault(len(able), []).append(able)
+    if not by_size:
+        return []
+    # as columns: of a million accounts' networks the pairs are tens of millions, and a dict of them is gigabytes
+    keys = []
+    for size, of_size in by_size.items():
+        one, two = np.triu_indices(size, 1)
+        alike = np.array(of_size, np.int64)
+        keys.append((alike[:, one] << 32 | alike[:, two]).ravel())
+    pairs, counts = np.unique(np.concatenate(keys), return_counts=True)
+    kept = counts >= common_min
+    pairs = np.column_stack([pairs[kept] >> 32, pairs[kept] & 0xFFFF_FFFF])
+    held = np.array(sorted(networks.items()), np.int64)
+    fewer = held[np.searchsorted(held[:, 0], pairs), 1].min(axis=1)
+    return [tuple(pair) for pair in pairs[counts[kept] >= common_share * fewer].tolist()]
+
+
 class Group:
     """Accounts that share content or infrastructure, sorted by row, with their use of what they share."""
 
@@ -171,8 +198,7 @@ class Group:
             parent[max(a, b)] = min(a, b)
 
         tokens = self.infrastructure
-        common: dict[tuple[int, int], int] = {}
-        networks: dict[int, int] = {}
+        met: list[list[int]] = []  # of each network that joins nobody by itself, accounts
         for token, rows in tokens.values():
             if token.kind in (PAYMENT, DEVICE) or (
                 token.kind == NETWORK and len(rows) >= OWN_MIN and len(rows) >= OWN_SHARE * token.degree
@@ -180,13 +206,9 @@ class Group:
                 for row in rows[1:]:
                     join(rows[0], row)
             elif token.kind == NETWORK:
-                for i, one in enumerate(rows[:PAIRS_MAX]):
-                    networks[one] = networks.get(one, 0) + 1
-                    for two in rows[i + 1 : PAIRS_MAX]:
-                        common[one, two] = common.get((one, two), 0) + 1
-        for (one, two), count in common.items():
-            if count >= max(common_min, common_share * min(networks[one], networks[two])):
-                join(one, two)
+                met.append(rows[:PAIRS_MAX])
+        for one, two in in_common(met, common_min, common_share):
+            join(one, two)
         # Oldest token first, each names one pool: two pools may meet on a network that is older than all else of both.
         founder: dict[int, int] = {}
         oldest: dict[int, int] = {}  # where none is left for a pool

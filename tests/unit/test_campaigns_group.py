@@ -1,10 +1,14 @@
 """Pools within a group: who is joined, and by what a pool is named."""
 
 from collections.abc import Iterable
+from itertools import combinations
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.campaigns.cohorts import group_of
+from streams.campaigns.group import in_common
 from streams.campaigns.shared import SharedToken, SharedTokens
 from streams.campaigns.table import AccountTable
 from streams.contracts.packets import NETWORK, PAYMENT
@@ -44,3 +48,19 @@ def test_the_oldest_token_names_one_pool():
     cards = {11: range(3), 12: range(3, 6), 13: range(6, 9)}
     found = pools([(5, NETWORK, 200, (0, 3, 6)), *((number, PAYMENT, 100, rows) for number, rows in cards.items())])
     assert [(5, [0, 1, 2]), (12, [3, 4, 5]), (13, [6, 7, 8])] == found
+
+
+@given(
+    st.lists(st.sets(st.integers(0, 12), min_size=2, max_size=6).map(sorted), max_size=30),
+    st.sampled_from([(1, 0.0), (3, 0.3), (2, 0.8)]),
+)
+def test_networks_in_common(met: list[list[int]], enough: tuple[int, float]):
+    """Two accounts are joined if they meet often enough, by number and by share of the networks of one with fewer."""
+    least, share = enough
+    sets = {row: {i for i, rows in enumerate(met) if row in rows} for row in range(13)}
+    expected = [
+        (one, two)
+        for one, two in combinations(range(13), 2)
+        if len(sets[one] & sets[two]) >= max(least, share * min(len(sets[one]), len(sets[two])))
+    ]
+    assert expected == sorted(in_common(met, least, share))
