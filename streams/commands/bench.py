@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from streams.bench.table import COLUMNS, KINDS, Line, cells, lines_of, markdown, missing
-from streams.commands.options import JSON, echo_json, echo_table, with_settings
+from streams.commands.options import JSON, OUTPUT_FILE, echo_json, echo_table, with_settings
 from streams.config import Settings
 from streams.errors import StillwatchError
 
@@ -52,21 +52,19 @@ def _rows(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
     "--rows", default=",".join(DEFAULT_ROWS), show_default=True, callback=_rows, help="What to measure, or all."
 )
 @click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="Of each row, in turns.")
-@click.option(
-    "--markdown", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a table here, a plot beside it."
-)
+@click.option("--markdown", "page", type=OUTPUT_FILE, help="Write a table here, a plot beside it.")
 @click.option("--live", "with_live", is_flag=True, help="Also latency at half of the worker's rate, and kill -9.")
 @click.option(
     "--scale",
     "curve",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     help="Instead: cost by number of accounts, up to --accounts, into this file of JSON lines; goes on where it ended.",
 )
 @click.option("--memory", is_flag=True, help="Instead: bytes an account, with and without its models, of --accounts.")
 @click.option(
     "--soak",
     "soak_path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     help="Instead: does memory grow under --rate for --minutes? A line every 10 s is added to this file of JSON lines.",
 )
 @click.option("--minutes", type=click.FloatRange(0.2), default=120.0, show_default=True, help="Of --soak.")

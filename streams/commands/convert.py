@@ -7,16 +7,14 @@ from typing import Any
 
 import click
 
-from streams.commands.options import echo_table
+from streams.commands.options import OUTPUT_FILE, echo_table
 from streams.errors import InputError
-
-_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.option("--data", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder with the public sets.")
-@click.option("--out", type=_FILE, help="Write events to this file: .jsonl, .jsonl.gz or .jsonl.zst.")
-@click.option("--truth", "truth_path", type=_FILE, help="Write who sent what to this file.")
+@click.option("--out", type=OUTPUT_FILE, help="Write events to this file: .jsonl, .jsonl.gz or .jsonl.zst.")
+@click.option("--truth", "truth_path", type=OUTPUT_FILE, help="Write who sent what to this file.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed and sets, same bytes.")
 @click.option(
     "--set", "sets", multiple=True, metavar="NAME", help="Only this set; repeatable.  [default: all that are there]"

@@ -11,6 +11,7 @@ import click
 
 from streams.commands.options import CONFIG, JSON, echo_json, echo_table
 from streams.config import Settings
+from streams.errors import InputError
 from streams.settings import load
 
 if TYPE_CHECKING:
@@ -115,7 +116,10 @@ def evaluate(config_path: Path | None, as_json: bool, out: Path | None, listing:
     rows = () if names == ["none"] else with_contamination(choose(names), options["contamination"])
     with tempfile.TemporaryDirectory(prefix="stillwatch-evaluate-") as temporary:
         folder = out or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make the folder {folder}: {error.strerror}") from None
         calibration: list[Result] = []
         if not options["no_baselines"]:
             calibration = _measure(_calibration(settings, options), folder, options["jobs"], as_json)

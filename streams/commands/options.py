@@ -1,6 +1,7 @@
 """Options that several commands share, and output that fits both a terminal and a pipe."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,21 @@ from rich.table import Table
 
 from streams.settings import load
 
+
+class _OutputFile(click.Path):
+    """A file that can be written, checked before the work begins that is written there."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        folder = path.parent
+        if not folder.is_dir():
+            self.fail(f"the folder {str(folder)!r} does not exist", param, ctx)
+        if not path.exists() and not os.access(folder, os.W_OK):
+            self.fail(f"the folder {str(folder)!r} is not writable", param, ctx)
+        return path
+
+
+OUTPUT_FILE = _OutputFile(dir_okay=False, writable=True)
 CONFIG = click.option(
     "--config",
     "config_path",

@@ -6,12 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
 
-from streams.commands.options import with_settings
+from streams.commands.options import OUTPUT_FILE, with_settings
 from streams.errors import InputError, TopicError
 
 
@@ -67,7 +66,6 @@ def _option(name: str, *more: Any, **settings: Any) -> Callable[[Any], Any]:
     return click.option(name, *more, **settings)
 
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 _SHARE = click.FloatRange(0, 1)
 _ABOVE_0 = click.FloatRange(0, min_open=True)
 
@@ -99,8 +97,8 @@ _ABOVE_0 = click.FloatRange(0, min_open=True)
 @_option("--duplicates", type=_SHARE, default=0.0, help="Share of events that come twice.")
 @_option("--hot-partition", type=_SHARE, default=0.0, help="Share of the traffic that falls on one partition.")
 @_option("--partitions", type=click.IntRange(1), default=4, help="Partitions, for --hot-partition.")
-@_option("--out", type=_FILE, help="Write events to this file: .jsonl, .jsonl.gz or .jsonl.zst.")
-@_option("--truth", type=_FILE, help="Write what really happened to this file.")
+@_option("--out", type=OUTPUT_FILE, help="Write events to this file: .jsonl, .jsonl.gz or .jsonl.zst.")
+@_option("--truth", type=OUTPUT_FILE, help="Write what really happened to this file.")
 @_option(
     "--topic",
     is_flag=False,
