@@ -12,11 +12,14 @@ from streams.contracts.alert import Evidence
 from streams.contracts.packets import NEAR_HIGH, NETWORK, SYSTEM, TAIL, TEMPLATE
 
 DAY_MS = 86_400_000
+# Of single questions. Ten companies that run one review action, each question new, have 11.5 to 13 nats without it
+# (simulated without turns: 7 of 8 seeds); a hundred would have 3 more.
+TOOL_OF_STRANGERS = -4.0
 
 
-def strangers(group: Group) -> float:
-    """0..1: how little infrastructure the accounts have in common."""
-    return 1.0 - ramp(max(len(group.paid), len(group.pooled)) / len(group), 0.05, 0.3)
+def strangers(group: Group, few: float = 0.05, many: float = 0.3) -> float:
+    """0..1: how little infrastructure the accounts have in common: 1 up to a share of ``few``, 0 from ``many`` on."""
+    return 1.0 - ramp(max(len(group.paid), len(group.pooled)) / len(group), few, many)
 
 
 def own(group: Group, unlike: float) -> float:
@@ -34,6 +37,13 @@ def app_share(group: Group) -> float:
     """Largest share of the accounts that show one system prompt."""
     shown = Counter(token for row in group.at.tolist() for token in group.shared.system_of.get(row, ()))
     return max(shown.values(), default=0) / len(group)
+
+
+def tool_share(group: Group) -> float:
+    """Largest share of the accounts that show one system prompt which few others show."""
+    shown = Counter(token for row in group.at.tolist() for token in group.shared.system_of.get(row, ()))
+    tokens = group.shared.tokens
+    return max((n for token, n in shown.items() if 2 * n >= tokens[token].degree), default=0) / len(group)
 
 
 def young_share(group: Group, now: int) -> float:
@@ -126,6 +136,13 @@ def explanations(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
         value = -7.0 * ramp(app, 0.6, 0.9) * talks
         detail = f"{app:.0%} show one system prompt, in conversations: one turn in {1 / max(turns, 0.01):.0f} opens one"
         out.append(evidence("benign.tool", value, round(turns, 4), 0.6, detail))
+    elif (tool := tool_share(group)) > 0.6:
+        # three of ten whose machines come from one region of a cloud meet by chance
+        value = TOOL_OF_STRANGERS * ramp(tool, 0.6, 0.9) * settled * strangers(group, 0.3, 0.6)
+        detail = (
+            f"{tool:.0%} show one system prompt that few others show, and have little else in common: a tool's users"
+        )
+        out.append(evidence("benign.tool", value, round(tool, 4), 0.6, detail))
     if systems and not any(token.kind in (TEMPLATE, TAIL) for token in group.tokens):
         out.append(evidence("benign.app", -3.0, len(systems), 0, "only a system prompt in common: an app's users"))
     return out

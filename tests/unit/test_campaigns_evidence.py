@@ -18,7 +18,7 @@ from streams.campaigns.reference import Reference
 from streams.campaigns.shared import CONTENTS_MAX, SharedToken, SharedTokens
 from streams.campaigns.table import AccountTable
 from streams.contracts.alert import Evidence
-from streams.contracts.packets import NETWORK, PAYMENT, SIGNAL, TEMPLATE
+from streams.contracts.packets import NETWORK, PAYMENT, SIGNAL, SYSTEM, TEMPLATE
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 NOW = 500_000 * HOUR_MS
@@ -196,6 +196,35 @@ def test_purposes_of_different_exchanges_add_up():
     assert pytest.approx([0.25, 1.0]) == once_each([2.0, 3.0], [0.4, 1.0])
     assert [1.0] == once_each([3.0], [1.0])
     assert [] == once_each([], [])
+
+
+def tool(crowd: Crowd) -> None:
+    """Let all show one system prompt, which nobody else shows."""
+    crowd.token(3, SYSTEM, range(N))
+    crowd.shared.system_of.update({row: [3] for row in range(N)})
+    wrap(crowd)
+    reasoning(crowd)
+    crowd.rows["first_turn"][crowd.at] = 40
+
+
+@pytest.mark.parametrize(
+    ("but", "nats"),
+    [
+        (lambda crowd: None, -4.0),
+        (lambda crowd: setattr(crowd.shared.tokens[3], "degree", 500), 0.0),
+        (set_(created=(NOW - 48 * HOUR_MS) // DAY_MS), 0.0),
+        (one_card, 0.0),
+        (lambda crowd: crowd.shared.system_of.clear(), 0.0),
+    ],
+    ids=["a tool", "a prompt of many others", "new accounts", "one card", "no system prompt"],
+)
+def test_a_tool_that_strangers_ask_single_questions(but: Callable[[Crowd], None], nats: float):
+    """Settled accounts with one system prompt of their own and no infrastructure in common: a tool of many owners."""
+    crowd = Crowd()
+    tool(crowd)
+    but(crowd)
+
+    assert nats == of_all(as_group(crowd), "benign.tool")
 
 
 def of_all(items: list[Evidence], indicator: str) -> float:
