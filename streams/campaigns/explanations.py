@@ -13,8 +13,12 @@ from streams.contracts.packets import NEAR_HIGH, NETWORK, SYSTEM, TAIL, TEMPLATE
 
 DAY_MS = 86_400_000
 # Of single questions. Ten companies that run one review action, each question new, have 11.5 to 13 nats without it
-# (simulated without turns: 7 of 8 seeds); a hundred would have 3 more.
-TOOL_OF_STRANGERS = -4.0
+# (simulated without turns: 7 of 8 seeds), and 120 have up to 16.5. What is shared and a purpose give 15.7 at most: a
+# case needs coordination, too.
+TOOL_OF_STRANGERS = -6.0
+# Of those who show its system prompt: a tool has several templates, and a group is those of one who came so far. That
+# of a chat window, or of a popular harness, has thousands.
+TOOL_OWN_SHARE = 0.2
 
 
 def strangers(group: Group, few: float = 0.05, many: float = 0.3) -> float:
@@ -40,10 +44,11 @@ def app_share(group: Group) -> float:
 
 
 def tool_share(group: Group) -> float:
-    """Largest share of the accounts that show one system prompt which few others show."""
+    """Largest share of the accounts that show one system prompt which is a tool's, and not half the world's."""
     shown = Counter(token for row in group.at.tolist() for token in group.shared.system_of.get(row, ()))
     tokens = group.shared.tokens
-    return max((n for token, n in shown.items() if 2 * n >= tokens[token].degree), default=0) / len(group)
+    own = (n for token, n in shown.items() if n >= TOOL_OWN_SHARE * tokens[token].degree)
+    return max(own, default=0) / len(group)
 
 
 def young_share(group: Group, now: int) -> float:

@@ -210,7 +210,7 @@ def tool(crowd: Crowd) -> None:
 @pytest.mark.parametrize(
     ("but", "nats"),
     [
-        (lambda crowd: None, -4.0),
+        (lambda crowd: None, -6.0),
         (lambda crowd: setattr(crowd.shared.tokens[3], "degree", 500), 0.0),
         (set_(created=(NOW - 48 * HOUR_MS) // DAY_MS), 0.0),
         (one_card, 0.0),
