@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from streams.commands.options import OUTPUT_FILE, echo_table
-from streams.errors import InputError
 
 
 @click.command()
@@ -58,9 +57,6 @@ def convert(
         return
     if folder is None or out is None:
         raise click.UsageError("give --data DIR and --out FILE (or --list)")
-    for path in (out, truth_path):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise InputError(f"there is no folder {path.parent} for {path.name}")
     began = time.monotonic()
     if not as_json:
         click.echo(f"reading {folder}", err=True)

@@ -22,7 +22,7 @@ class _OutputFile(click.Path):
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         folder = path.parent
         if not folder.is_dir():
-            self.fail(f"the folder {str(folder)!r} does not exist", param, ctx)
+            self.fail(f"there is no folder {str(folder)!r} for {path.name!r}", param, ctx)
         if not path.exists() and not os.access(folder, os.W_OK):
             self.fail(f"the folder {str(folder)!r} is not writable", param, ctx)
         return path

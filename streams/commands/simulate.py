@@ -128,9 +128,6 @@ def simulate(settings: Any, **options: Any) -> None:
         raise click.UsageError("give either --out FILE or --topic [NAME]")
     if options["speed"] is not None and topic is None:
         raise click.UsageError("--speed needs --topic")
-    for path in (out, options["truth"]):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise InputError(f"there is no folder {path.parent} for {path.name}")
     began = time.monotonic()
     run = Simulation(_plan(options))
     with _progress(round(run.expected_events), options["as_json"]) as report:

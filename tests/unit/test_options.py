@@ -18,7 +18,7 @@ from streams.cli import main
 )  # fmt: skip
 def test_where_nothing_can_be_written_nothing_is_begun(command: list[str], tmp_path: Path):
     """A folder that is not there, or a folder in a file's place, is told of before the work."""
-    for path, words in ((tmp_path / "no" / "file", "does not exist"), (tmp_path, "is a directory")):
+    for path, words in ((tmp_path / "no" / "file", "there is no folder"), (tmp_path, "is a directory")):
         done = CliRunner().invoke(main, [*command, str(path)])
         assert (2, True) == (done.exit_code, words in done.output), done.output
 
