@@ -33,7 +33,9 @@ def alerts() -> None:
 @alerts.command()
 @with_settings
 @click.option("--from-beginning", is_flag=True, help="Start with the oldest alert kept, not with the next one.")
-@click.option("--min-severity", type=click.Choice(SEVERITIES), default="low", show_default=True)
+@click.option(
+    "--min-severity", type=click.Choice(SEVERITIES), default="low", show_default=True, help="From this one upwards."
+)
 @click.option("--kind", type=click.Choice(get_args(Kind)), help="Only this kind of case.")
 @click.option("--category", "categories", type=click.Choice(get_args(Category)), multiple=True, help="May be repeated.")
 @click.option("--max", "maximum", type=click.IntRange(1), help="End after so many.")

@@ -1,7 +1,7 @@
 """A state machine over all hosts of all stages: whatever is done to them, in whatever order, gives the golden alerts.
 
 Events come in order here but for what the machine does to them: it moves them within the lateness and repeats some. So
-there is one golden result for all runs, over any number of partitions. More runs: `STILLWATCH_LAW_EXAMPLES`.
+there is one golden result for all runs, over any number of partitions. More runs: `LAW_EXAMPLES`.
 """
 
 import os
@@ -18,7 +18,7 @@ from list_broker import Host, ListBroker
 from streams.config import Settings
 from streams.operator import Record
 
-EXAMPLES = int(os.environ.get("STILLWATCH_LAW_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "8"))
 STEPS = 30
 MOST_PARTITIONS = 8
 REPEATED = 0.03  # of the events come twice, the second time within the lateness

@@ -16,7 +16,7 @@ from streams.operator import MARKER_KEY
 from streams.pipeline import make_operator
 from streams.state import STATE_VERSION
 
-EXAMPLES = int(os.environ.get("STILLWATCH_LAW_EXAMPLES", "150"))  # more find more
+EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "150"))  # more find more
 
 
 @pytest.mark.parametrize("stage", STAGES)
