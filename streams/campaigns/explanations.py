@@ -12,6 +12,7 @@ from streams.contracts.alert import Evidence
 from streams.contracts.packets import NEAR_HIGH, NETWORK, SYSTEM, TAIL, TEMPLATE
 
 DAY_MS = 86_400_000
+YOUNG_D = 45
 # Of single questions. Ten companies that run one review action, each question new, have 11.5 to 13 nats without it
 # (simulated without turns: 7 of 8 seeds), and 120 have up to 16.5. What is shared and a purpose give 15.7 at most: a
 # case needs coordination, too.
@@ -43,19 +44,23 @@ def app_share(group: Group) -> float:
     return max(shown.values(), default=0) / len(group)
 
 
-def tool_share(group: Group) -> float:
-    """Largest share of the accounts that show one system prompt which is a tool's, and not half the world's."""
+def _tool_of_strangers(group: Group, now: int) -> float:
+    """Nats against a group that shows a system prompt which is a tool's, and not half the world's."""
     shown = Counter(token for row in group.at.tolist() for token in group.shared.system_of.get(row, ()))
     tokens = group.shared.tokens
-    own = (n for token, n in shown.items() if n >= TOOL_OWN_SHARE * tokens[token].degree)
-    return max(own, default=0) / len(group)
+    most = max((n for token, n in shown.items() if n >= TOOL_OWN_SHARE * len(tokens[token].members)), default=0)
+    created = group.rows["created"].astype(np.int64)
+    settled = int(np.count_nonzero((created > 0) & (now // DAY_MS - created >= YOUNG_D))) / len(group)
+    # three of ten whose machines come from one region of a cloud meet by chance
+    apart = strangers(group, 0.3, 0.6)
+    return TOOL_OF_STRANGERS * ramp(most / len(group), 0.6, 0.9) * ramp(settled, 0.4, 0.7) * apart
 
 
 def young_share(group: Group, now: int) -> float:
     """Share of the accounts of known age that are younger than 45 days."""
     created = group.rows["created"]
     known = created > 0
-    young = known & (now // DAY_MS - created.astype(np.int64) < 45)
+    young = known & (now // DAY_MS - created.astype(np.int64) < YOUNG_D)
     return int(np.count_nonzero(young)) / max(1, int(np.count_nonzero(known)))
 
 
@@ -137,17 +142,15 @@ def explanations(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
             )
         )
     systems = [token for token in group.tokens if token.kind == SYSTEM]
-    if turns < 0.6 and (app := app_share(group)) > 0.6:
-        value = -7.0 * ramp(app, 0.6, 0.9) * talks
-        detail = f"{app:.0%} show one system prompt, in conversations: one turn in {1 / max(turns, 0.01):.0f} opens one"
-        out.append(evidence("benign.tool", value, round(turns, 4), 0.6, detail))
-    elif (tool := tool_share(group)) > 0.6:
-        # three of ten whose machines come from one region of a cloud meet by chance
-        value = TOOL_OF_STRANGERS * ramp(tool, 0.6, 0.9) * settled * strangers(group, 0.3, 0.6)
-        detail = (
-            f"{tool:.0%} show one system prompt that few others show, and have little else in common: a tool's users"
-        )
-        out.append(evidence("benign.tool", value, round(tool, 4), 0.6, detail))
+    app = app_share(group)
+    talked = -7.0 * ramp(app, 0.6, 0.9) * talks
+    asked = _tool_of_strangers(group, now) if app > 0.6 else 0.0
+    if min(talked, asked) < 0.0:
+        how = f"one turn in {1 / max(turns, 0.01):.0f} opens a conversation"
+        if asked < talked:
+            how = "few others do, and they have little else in common"
+        detail = f"{app:.0%} show one system prompt: {how}"
+        out.append(evidence("benign.tool", min(talked, asked), round(turns, 4), 0.6, detail))
     if systems and not any(token.kind in (TEMPLATE, TAIL) for token in group.tokens):
         out.append(evidence("benign.app", -3.0, len(systems), 0, "only a system prompt in common: an app's users"))
     return out

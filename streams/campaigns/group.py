@@ -216,7 +216,7 @@ class Group:
             inside = Counter(root(row) for row in rows if row in parent)
             for r in inside:
                 oldest.setdefault(r, token_id)
-            if nameless := inside.keys() - founder.keys():
+            if nameless := [r for r in inside if r not in founder]:
                 founder[max(nameless, key=lambda r: (inside[r], -r))] = token_id
         pools: dict[int, list[int]] = {}
         for row in self.at.tolist():

@@ -102,8 +102,6 @@ def weigh(
     case = state.cases.cases.get(state.case_of.get(family.founder, ""))
     if len(members) < MEMBERS_MIN:
         return close(state, case, now, [])
-    if family.founder not in state.evidence_of:
-        state.groups_seen.append(now)
     group = Group(state.table, state.shared, members, tokens, now)
     core = named(group)
     enough = int(core.sum()) >= MEMBERS_MIN
@@ -112,6 +110,8 @@ def weigh(
         return []
     items = weigh_group(part, state.reference, state.models.get(family.founder), now)
     evidence_total = total(items)
+    if family.founder not in state.evidence_of:
+        state.groups_seen.append(now)
     limit = state.limit
     state.evidence_of[family.founder] = evidence_total
     state.count("evidence_bucket", next((str(b) for b in EVIDENCE_BUCKETS if evidence_total <= b), "+Inf"))
@@ -232,7 +232,8 @@ def merge(state: CampaignsState, now: int) -> list[Record]:
         models = state.models.pop(absorbed, None)
         if models is not None and survivor not in state.models:
             state.models[survivor] = models
-        state.evidence_of.pop(absorbed, None)
+        if (nats := state.evidence_of.pop(absorbed, None)) is not None:
+            state.evidence_of.setdefault(survivor, nats)
         gone = state.cases.cases.get(state.case_of.pop(absorbed, ""))
         if gone is None:
             continue

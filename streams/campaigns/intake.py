@@ -78,7 +78,7 @@ def _take_in_links(state: CampaignsState, tick: Tick, touched: dict[int, None]) 
         shared = state.shared.link(link, row)
         if shared.kind >= TEMPLATE and shared.kind < NEAR_LOW:
             touched[shared.token] = None
-            if shared.family:
+            if shared.family and link[-1]:
                 state.families.note(shared, 0)
                 state.families.look(shared, row)
                 arrivals[shared.family] = arrivals.get(shared.family, 0) + 1

@@ -164,7 +164,7 @@ def _go_on(
                 out += close(state, each, now, items)
         return out
     rows, last = set(group.at.tolist()), int(group.last.max())
-    if last - case.last_seen >= state.settings.campaigns.close_after_ms // 4:  # found again: it is not over
+    if last - case.last_seen >= state.settings.campaigns.close_after_ms // 48:  # found again: it is not over
         case.last_seen = last
         state.cases.dirty[case.alert_id] = None
     if len(live) > 1:

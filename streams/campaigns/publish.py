@@ -46,13 +46,16 @@ def account_case(
 ) -> list[Record]:
     """Open or update the case of a single account, unless a cluster's case of the same category names it."""
     last = int(state.table.rows[row]["last"])
-    live = state.cases.live()
-    if any(case.kind == "cluster" and case.category == category and row in case.members for case in live):
+    if category != "stolen_credential" and any(
+        case.kind == "cluster" and case.category == category and row in case.members for case in state.cases.live()
+    ):
         return []
     for case in state.cases.cases.values():
         if case.kind == "account" and case.founder == row and case.category == category and case.status != "merged":
             if case.live and not state.cases.due(case, now):
                 return []
+            if not case.live and last <= case.revised_at:
+                return []  # nothing new
             if case.live and total(items) <= case.evidence_total + 1.0 and case.last_seen >= last - HOUR_MS:
                 return []
             return state.cases.revise(case, "updated", [row], items, limit, now, None, last)

@@ -27,7 +27,7 @@ IDLE_MS = 86_400_000
 ANYTHING = 1, 0.0  # of `Group.joined`: one network in common is enough
 USUAL_MIN = 0.5  # accounts joined by chance, where none of the others are
 CHANCE_NATS = 1.0, 4.0  # Chernoff's bound for so many, Poisson, from no say to all of it
-NO_REASON = ("I12", "benign.no_purpose", "benign.site")  # for refusals, or told already
+NO_REASON = ("I12", "benign.no_purpose", "benign.site", "benign.tool")  # for refusals, or told already
 
 
 def pool(table: AccountTable, shared: SharedTokens, now: int) -> tuple[int, Group, float] | None:
@@ -47,11 +47,11 @@ def pool(table: AccountTable, shared: SharedTokens, now: int) -> tuple[int, Grou
     joined = [row for _, inside in found for row in inside]
     if len(joined) < POOL_MIN:
         return None
-    others = np.flatnonzero(active & ~refused)
+    others = np.flatnonzero(active & ~refused & (used["exchanges"] >= REFUSED_MIN))
     sample = others[np.argsort(used["hash"][others], kind="stable")][: rows.size]  # by their hash: at random
     pools = group_of(table, shared, sorted(sample.tolist()), now).joined(*ANYTHING)
-    usual = sum(len(inside) for _, inside in pools)
-    return min(founder for founder, _ in found), group.take(np.isin(group.at, joined)), float(usual)
+    usual = sum(len(inside) for _, inside in pools) * (rows.size / max(1, sample.size)) ** 2  # pairs grow like that
+    return min(founder for founder, _ in found), group.take(np.isin(group.at, joined)), min(usual, float(rows.size))
 
 
 def weigh(group: Group, usual: float, reference: Reference, now: int) -> list[Evidence]:

@@ -30,7 +30,7 @@ def close_quiet(state: CampaignsState, now: int) -> list[Record]:
         last, quiet_ms = case.last_seen, after_ms
         family = state.families.families.get(case.founder) if case.kind == "cluster" else None
         if case.kind == "account":
-            quiet_ms = max(after_ms, 2 * HOUR_MS)  # scrapers are looked for by the hour
+            quiet_ms = max(after_ms, 3 * HOUR_MS)  # scrapers are looked for, and cases renewed, by the hour
         elif family is not None and case.alert_id not in state.pool_cases:
             last = max((t.last for k in family.tokens if (t := state.shared.tokens.get(k))), default=last)
         if last < now - quiet_ms:

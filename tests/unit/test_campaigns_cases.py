@@ -107,6 +107,13 @@ def test_merge():
     assert tuple(sorted([*RED, *BLUE, *BOTH])) == fold_all(alerts)[red].members == members(operator, red)
 
 
+def test_groups_count_once():
+    """Two families that become one were two groups of the day, and are no third."""
+    for story in (two_campaigns, merged):
+        _, operator = run(story().packets())
+        assert 2 == len(operator.state.groups_seen)
+
+
 def test_three_cases_that_become_one_in_a_tick():
     """A family takes one in, and an older one takes it in: all ends in the oldest case."""
     feed = two_campaigns()

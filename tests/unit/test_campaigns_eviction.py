@@ -123,6 +123,19 @@ def test_a_degree_without_an_account_counts():
     assert 0 == len(state.table)
 
 
+def test_a_degree_joins_no_account_that_is_not_held():
+    """... nor does it make a family's account of the one that the link came from, be it held or not."""
+    state, links = CampaignsState(SETTINGS), np.zeros(1, LINK)
+    links["token"], links["account"], links["degree"], links["kind"] = 7, 9, 1_000, TEMPLATE
+    tick = Tick(1_000, np.empty(0, SIGNAL), links, np.empty(0, INTRODUCTION))
+    take_in(state, tick)
+    state.shared.tokens[7].family = 7
+    take_in(state, tick)
+
+    assert not state.families.common.telling_of
+    assert not state.families.common.dirty
+
+
 def test_rows_are_given_out_again():
     """Free rows go to new keys first, smallest first, whether or not the index was loaded in between."""
     index = HashIndex()

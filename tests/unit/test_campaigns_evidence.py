@@ -211,12 +211,22 @@ def tool(crowd: Crowd) -> None:
     ("but", "nats"),
     [
         (lambda crowd: None, -6.0),
-        (lambda crowd: setattr(crowd.shared.tokens[3], "degree", 500), 0.0),
+        (lambda crowd: crowd.shared.tokens[3].members.update({row: [NOW, NOW, 1, 1] for row in range(100, 500)}), 0.0),
         (set_(created=(NOW - 48 * HOUR_MS) // DAY_MS), 0.0),
+        (set_(created=0), 0.0),
+        (set_(first_turn=20), -6.0),
         (one_card, 0.0),
         (lambda crowd: crowd.shared.system_of.clear(), 0.0),
     ],
-    ids=["a tool", "a prompt of many others", "new accounts", "one card", "no system prompt"],
+    ids=[
+        "a tool",
+        "a prompt of many others",
+        "new accounts",
+        "unknown age",
+        "two turns each",
+        "one card",
+        "no system prompt",
+    ],
 )
 def test_a_tool_that_strangers_ask_single_questions(but: Callable[[Crowd], None], nats: float):
     """Settled accounts with one system prompt of their own and no infrastructure in common: a tool of many owners."""

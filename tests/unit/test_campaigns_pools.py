@@ -170,7 +170,7 @@ def test_an_account_case_ends_in_the_pool_that_the_account_joins():
 
 
 def test_what_is_found_no_more_is_over():
-    """An account's case ends after two hours without news, a pool's after its time, however busy the accounts are."""
+    """An account's case ends after three hours without news, a pool's after its time, however busy the accounts are."""
     town = Town()
     town.look(LEFT, minutes=0)
     account_case(town.state, 9, "stolen_credential", [evidence("I28", 20.0, 1, 0, "sure")], 11.5, town.now)
@@ -179,4 +179,17 @@ def test_what_is_found_no_more_is_over():
         for alert in town.look(*([LEFT] if minute <= 120 else [])):
             ended[alert.kind] = alert.status, minute
 
-    assert {"account": ("closed", 130), "cluster": ("closed", 220)} == ended
+    assert {"account": ("closed", 190), "cluster": ("closed", 220)} == ended
+
+
+def test_an_account_case_opens_again_with_new_exchanges_only():
+    """A scraper that is still listed after its case was closed has to go on first."""
+    town = Town()
+    sure = [evidence("I21", 20.0, 1, 0, "sure")]
+    account_case(town.state, 9, "distillation", sure, 11.5, town.now)
+    while not town.look(busy=False):
+        pass
+    assert [] == account_case(town.state, 9, "distillation", sure, 11.5, town.now)
+    town.look()
+    (again,) = account_case(town.state, 9, "distillation", sure, 11.5, town.now)
+    assert "updated" == decode_alert(again.value).status

@@ -67,6 +67,17 @@ def test_refused_strangers_of_a_large_provider():
     assert nats < ENOUGH - 4
 
 
+def test_a_guard_that_refuses_nearly_everybody():
+    """Where 708 of 720 accounts are refused, a dozen others tell how many of so many would be joined."""
+    pool = Pool(refused=0)
+    for begin in range(N, 60 * N, N):
+        pool.join(begin, N, refused=5)
+
+    (nats,) = pool.nats()
+
+    assert nats < ENOUGH - 4
+
+
 @pytest.mark.parametrize(("refused", "exchanges"), [(1, 6), (2, 40)])
 def test_refused_now_and_then(refused: int, exchanges: int):
     """One refusal is anybody's, and so are two of forty: no candidate."""
