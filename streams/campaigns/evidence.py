@@ -16,7 +16,7 @@ import numpy as np
 
 from streams.campaigns.cluster_models import ClusterModels
 from streams.campaigns.contents import diversity, unlisted
-from streams.campaigns.explanations import copies, explanations, own, unproven, young_share
+from streams.campaigns.explanations import apart, copies, explanations, own, unproven, young_share
 from streams.campaigns.group import Group, median
 from streams.campaigns.nats import evidence, ramp
 from streams.campaigns.reference import Reference
@@ -84,7 +84,7 @@ def _structure(group: Group, owners: int) -> list[Evidence]:
     # among groups with a purpose, who wraps ever new content runs a public list: unless nothing comes again
     work += 2.0 * own(group, unlisted(group)) * busy * ramp(workers, 2, 8) * ramp(purpose_share(group), 0.3, 0.8)
     if all(token.kind == SYSTEM for token in group.tokens):
-        work = 0.0  # wrapping new content is what an app's system prompt is for
+        work *= 1.0 - apart(group)  # wrapping new content is what an app's system prompt is for
     return [
         evidence(
             "I1", shared, owners, 2,

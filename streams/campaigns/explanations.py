@@ -27,6 +27,11 @@ def strangers(group: Group, few: float = 0.05, many: float = 0.3) -> float:
     return 1.0 - ramp(max(len(group.paid), len(group.pooled)) / len(group), few, many)
 
 
+def apart(group: Group) -> float:
+    """0..1: how surely a tool's or an app's users are strangers: three of ten on a cloud's machines meet by chance."""
+    return strangers(group, 0.3, 0.6)
+
+
 def own(group: Group, unlike: float) -> float:
     """0..1: how surely what is so ``unlike`` a public list is the group's own, and no open tool used on the side."""
     return unlike * max(1.0 - strangers(group), ramp(median(group.purity), 0.1, 0.4))
@@ -51,9 +56,7 @@ def _tool_of_strangers(group: Group, now: int) -> float:
     most = max((n for token, n in shown.items() if n >= TOOL_OWN_SHARE * len(tokens[token].members)), default=0)
     created = group.rows["created"].astype(np.int64)
     settled = int(np.count_nonzero((created > 0) & (now // DAY_MS - created >= YOUNG_D))) / len(group)
-    # three of ten whose machines come from one region of a cloud meet by chance
-    apart = strangers(group, 0.3, 0.6)
-    return TOOL_OF_STRANGERS * ramp(most / len(group), 0.6, 0.9) * ramp(settled, 0.4, 0.7) * apart
+    return TOOL_OF_STRANGERS * ramp(most / len(group), 0.6, 0.9) * ramp(settled, 0.4, 0.7) * apart(group)
 
 
 def young_share(group: Group, now: int) -> float:
@@ -68,11 +71,11 @@ def unproven(group: Group) -> list[Evidence]:
     """What strangers share may be an open tool, or a list of which little has been sent yet: that repeats nothing."""
     # such come with a few prompts, not with dozens
     templates = sum(token.kind == TEMPLATE for token in group.tokens)
-    apart = strangers(group)
-    value = -3.0 * apart * (1.0 - own(group, max(unlisted(group), ramp(templates, 8, 24))))
+    alone = strangers(group)
+    value = -3.0 * alone * (1.0 - own(group, max(unlisted(group), ramp(templates, 8, 24))))
     different = counts(wrappers(group))[2]
     detail = f"strangers, who may all run a public list or use an open tool: {different} contents so far"
-    return [evidence("benign.unproven", value, round(1.0 - apart, 4), 0.05, detail)]
+    return [evidence("benign.unproven", value, round(1.0 - alone, 4), 0.05, detail)]
 
 
 def copies(group: Group) -> list[Evidence]:
@@ -143,7 +146,7 @@ def explanations(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
         )
     systems = [token for token in group.tokens if token.kind == SYSTEM]
     app = app_share(group)
-    talked = -7.0 * ramp(app, 0.6, 0.9) * talks
+    talked = -7.0 * ramp(app, 0.6, 0.9) * talks * apart(group)
     asked = _tool_of_strangers(group, now) if app > 0.6 else 0.0
     if min(talked, asked) < 0.0:
         how = f"one turn in {1 / max(turns, 0.01):.0f} opens a conversation"
@@ -152,5 +155,6 @@ def explanations(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
         detail = f"{app:.0%} show one system prompt: {how}"
         out.append(evidence("benign.tool", min(talked, asked), round(turns, 4), 0.6, detail))
     if systems and not any(token.kind in (TEMPLATE, TAIL) for token in group.tokens):
-        out.append(evidence("benign.app", -3.0, len(systems), 0, "only a system prompt in common: an app's users"))
+        value = -3.0 * apart(group)
+        out.append(evidence("benign.app", value, len(systems), 0, "only a system prompt in common: an app's users"))
     return out

@@ -2,7 +2,8 @@
 
 A content token is *telling* if its exchanges ask for reasoning, grade answers, or wrap ever new content for several
 accounts. Telling tokens with two accounts in common form a family (union-find, as in Tarjan 1975): the variants of one
-campaign's prompts. Popular phrases are not telling, so they link nobody.
+campaign's prompts. Popular phrases are not telling, so they link nobody. A system prompt that a pool shows begins a family
+as well (`streams.campaigns.pools`).
 """
 
 from msgspec import Struct
@@ -105,18 +106,20 @@ class Families:
     def look(self, shared: SharedToken, row: int | None = None) -> Family | None:
         """Take note of a change in a content token (of account ``row`` only, if given); returns its family if any."""
         if not shared.family:
-            if not self.telling(shared):
-                return None
-            shared.family = shared.token
-            self._sizes[shared.token] = [shared.exchanges, len(shared.members)]
-            family = self.families[shared.token] = Family(shared.token, [shared.token])
-            self.dirty[shared.token] = None
-            for member in sorted(shared.members):
-                self._join(shared, member)
-            return self.families.get(shared.family, family)
+            return self.begin(shared) if self.telling(shared) else None
         if row is not None:
             self._join(shared, row)
         return self.families[shared.family]
+
+    def begin(self, shared: SharedToken) -> Family:
+        """Make a family of a token that has none, or let it join those that it belongs to."""
+        shared.family = shared.token
+        self._sizes[shared.token] = [shared.exchanges, len(shared.members)]
+        family = self.families[shared.token] = Family(shared.token, [shared.token])
+        self.dirty[shared.token] = self._shared.dirty[shared.token] = None
+        for member in sorted(shared.members):
+            self._join(shared, member)
+        return self.families.get(shared.family, family)
 
     def size(self, family: Family) -> tuple[int, int]:
         """Exchanges of a family's tokens, and the accounts of the one with most."""

@@ -9,7 +9,12 @@ from collections.abc import Callable, Iterable
 from streams.campaigns import pivots
 from streams.campaigns.groups import look
 from streams.campaigns.intake import Tick, columns_of, take_in, ticks_of
-from streams.campaigns.pools import look_behind_proxies, look_for_relays, look_for_searches
+from streams.campaigns.pools import (
+    look_at_system_prompts,
+    look_behind_proxies,
+    look_for_relays,
+    look_for_searches,
+)
 from streams.campaigns.reference import Reference
 from streams.campaigns.singles import watch
 from streams.campaigns.snapshot import Snapshot
@@ -121,6 +126,7 @@ class CampaignsOperator:
             out += pivots.tell(self.state, mark)
             if mark % POOLS_MS == 0:
                 out += divide(self.state, mark)
+                look_at_system_prompts(self.state, mark)
                 out += look_behind_proxies(self.state, mark)
                 out += close_quiet(self.state, mark)
             if mark % HOUR_MS == 0:

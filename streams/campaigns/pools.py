@@ -9,7 +9,13 @@ from streams.campaigns.nats import total
 from streams.campaigns.publish import close, end_in, revise
 from streams.campaigns.state import CampaignsState
 from streams.contracts.alert import Category, Evidence
+from streams.contracts.packets import SYSTEM
 from streams.operator import Record
+
+SYSTEM_ACCOUNTS_MIN = 8
+SYSTEM_ACCOUNTS_MAX = 5_000  # a popular harness's has more, and no pool is half of that
+SYSTEM_POOLED_SHARE = 0.5  # of those of benign system prompts 4 % at most (tuning seed 71), of campaigns' 80 %
+SYSTEM_ONE_SHARE = 0.6  # that one card, device or network is shared by: one payer, or one site
 
 Found = tuple[int, Group, list[Evidence]]  # founding token, accounts, evidence
 
@@ -48,6 +54,22 @@ def look_for_searches(state: CampaignsState, now: int) -> list[Record]:
         if 2 * len(_covered(state).intersection(group.at.tolist())) < len(group):
             found.append((founder, group, searches.weigh(group, usual, state.reference, now)))
     return _settle(state, "technique_search", found, now)
+
+
+def look_at_system_prompts(state: CampaignsState, now: int) -> None:
+    """Make families of system prompts that mostly accounts of a pool show.
+
+    An app's users, who all wrap new content in its system prompt, have nothing else in common, an agency's clients one
+    card, and a class one network. Without a purpose of its own such a prompt is else no content to group by.
+    """
+    prompts = [t for t in state.shared.counted if t.kind == SYSTEM and not t.family]
+    for prompt in prompts:
+        if SYSTEM_ACCOUNTS_MIN <= len(prompt.members) <= SYSTEM_ACCOUNTS_MAX:
+            group = cohorts.group_of(state.table, state.shared, sorted(prompt.members), now)
+            widest = max((len(rows) for _, rows in group.infrastructure.values()), default=0)
+            pooled = len(group.paid | group.pooled) >= SYSTEM_POOLED_SHARE * len(group)
+            if pooled and widest <= SYSTEM_ONE_SHARE * len(group):
+                state.families.begin(prompt)
 
 
 def _covered(state: CampaignsState) -> set[int]:

@@ -250,6 +250,11 @@ class SharedTokens:
             shared.last = last
         return shared
 
+    @property
+    def counted(self) -> list[SharedToken]:
+        """Those that signals may show."""
+        return self._counted
+
     def _place(self, kind: int) -> dict[int, list[int]]:
         if kind == SYSTEM:
             return self.system_of
