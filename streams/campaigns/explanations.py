@@ -20,16 +20,24 @@ TOOL_OF_STRANGERS = -6.0
 # Of those who show its system prompt: a tool has several templates, and a group is those of one who came so far. That
 # of a chat window, or of a popular harness, has thousands.
 TOOL_OWN_SHARE = 0.2
+ONE_SHARE = 0.6  # of the accounts, that one card, device or network is shared by: one payer, or one site
 
 
-def strangers(group: Group, few: float = 0.05, many: float = 0.3) -> float:
-    """0..1: how little infrastructure the accounts have in common: 1 up to a share of ``few``, 0 from ``many`` on."""
-    return 1.0 - ramp(max(len(group.paid), len(group.pooled)) / len(group), few, many)
+def strangers(group: Group) -> float:
+    """0..1: how little infrastructure the accounts have in common."""
+    return 1.0 - ramp(max(len(group.paid), len(group.pooled)) / len(group), 0.05, 0.3)
 
 
 def apart(group: Group) -> float:
-    """0..1: how surely a tool's or an app's users are strangers: three of ten on a cloud's machines meet by chance."""
-    return strangers(group, 0.3, 0.6)
+    """0..1: how surely a tool's or an app's users are strangers: few share cards or devices, or one payer has most.
+
+    Networks do not count: machines that come and go in the same regions of a cloud meet by chance, 23 of 30 accounts of
+    simulated review bots. Of a campaign's accounts half share cards or devices, among a few each.
+    """
+    widest = max((len(rows) for _, rows in group.infrastructure.values()), default=0)
+    if widest > ONE_SHARE * len(group):
+        return 1.0
+    return 1.0 - ramp(len(group.paid) / len(group), 0.15, 0.4)
 
 
 def own(group: Group, unlike: float) -> float:
@@ -146,7 +154,8 @@ def explanations(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
         )
     systems = [token for token in group.tokens if token.kind == SYSTEM]
     app = app_share(group)
-    talked = -7.0 * ramp(app, 0.6, 0.9) * talks * apart(group)
+    alone = apart(group) if all(token.kind == SYSTEM for token in group.tokens) else 1.0
+    talked = -7.0 * ramp(app, 0.6, 0.9) * talks * alone
     asked = _tool_of_strangers(group, now) if app > 0.6 else 0.0
     if min(talked, asked) < 0.0:
         how = f"one turn in {1 / max(turns, 0.01):.0f} opens a conversation"

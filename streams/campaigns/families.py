@@ -2,8 +2,8 @@
 
 A content token is *telling* if its exchanges ask for reasoning, grade answers, or wrap ever new content for several
 accounts. Telling tokens with two accounts in common form a family (union-find, as in Tarjan 1975): the variants of one
-campaign's prompts. Popular phrases are not telling, so they link nobody. A system prompt that a pool shows begins a family
-as well (`streams.campaigns.pools`).
+campaign's prompts. Popular phrases are not telling, so they link nobody. A system prompt that a pool shows begins a
+family as well (`streams.campaigns.pools`).
 """
 
 from msgspec import Struct

@@ -3,6 +3,7 @@
 from streams.campaigns import cohorts, customers, proxies, relays, searches
 from streams.campaigns.cases import CLOSE_MARGIN, WITHDRAW_MS, Case
 from streams.campaigns.evidence import weigh
+from streams.campaigns.explanations import apart
 from streams.campaigns.group import Group
 from streams.campaigns.groups import FAMILY_CATEGORIES
 from streams.campaigns.nats import total
@@ -14,8 +15,8 @@ from streams.operator import Record
 
 SYSTEM_ACCOUNTS_MIN = 8
 SYSTEM_ACCOUNTS_MAX = 5_000  # a popular harness's has more, and no pool is half of that
-SYSTEM_POOLED_SHARE = 0.5  # of those of benign system prompts 4 % at most (tuning seed 71), of campaigns' 80 %
-SYSTEM_ONE_SHARE = 0.6  # that one card, device or network is shared by: one payer, or one site
+SYSTEM_POOLED_SHARE = 0.5  # joined by cards, devices or networks; of campaigns' accounts 80 %
+SYSTEM_APART = 0.5  # of `apart`: three in ten share cards or devices. Of benign prompts 4 % at most (tuning seed 71)
 
 Found = tuple[int, Group, list[Evidence]]  # founding token, accounts, evidence
 
@@ -66,9 +67,7 @@ def look_at_system_prompts(state: CampaignsState, now: int) -> None:
     for prompt in prompts:
         if SYSTEM_ACCOUNTS_MIN <= len(prompt.members) <= SYSTEM_ACCOUNTS_MAX:
             group = cohorts.group_of(state.table, state.shared, sorted(prompt.members), now)
-            widest = max((len(rows) for _, rows in group.infrastructure.values()), default=0)
-            pooled = len(group.paid | group.pooled) >= SYSTEM_POOLED_SHARE * len(group)
-            if pooled and widest <= SYSTEM_ONE_SHARE * len(group):
+            if len(group.paid | group.pooled) >= SYSTEM_POOLED_SHARE * len(group) and apart(group) < SYSTEM_APART:
                 state.families.begin(prompt)
 
 

@@ -122,6 +122,11 @@ def one_card(crowd: Crowd) -> None:
     crowd.token(2, PAYMENT, range(N))
 
 
+def some_cards(crowd: Crowd) -> None:
+    for card in range(N // 5):
+        crowd.token(10 + card, PAYMENT, range(5 * card, 5 * card + 5))
+
+
 def shared_networks(crowd: Crowd) -> None:
     for i in range(N):
         crowd.token(100 + i, NETWORK, range(i // 4 * 4, i // 4 * 4 + 4))
@@ -215,7 +220,8 @@ def tool(crowd: Crowd) -> None:
         (set_(created=(NOW - 48 * HOUR_MS) // DAY_MS), 0.0),
         (set_(created=0), 0.0),
         (set_(first_turn=20), -6.0),
-        (one_card, 0.0),
+        (some_cards, 0.0),
+        (one_card, -6.0),
         (lambda crowd: crowd.shared.system_of.clear(), 0.0),
     ],
     ids=[
@@ -224,7 +230,8 @@ def tool(crowd: Crowd) -> None:
         "new accounts",
         "unknown age",
         "two turns each",
-        "one card",
+        "a pool's cards",
+        "one payer",
         "no system prompt",
     ],
 )
