@@ -17,9 +17,11 @@ import numpy as np
 from streams.campaigns.cluster_models import ClusterModels
 from streams.campaigns.contents import diversity, unlisted
 from streams.campaigns.explanations import apart, copies, explanations, own, unproven, young_share
+from streams.campaigns.families import PURPOSE_SHARE
 from streams.campaigns.group import Group, median
 from streams.campaigns.nats import evidence, ramp
 from streams.campaigns.reference import Reference
+from streams.campaigns.shared import SharedToken
 from streams.contracts.alert import Evidence
 from streams.contracts.packets import KIND_NAMES, SYSTEM
 
@@ -61,11 +63,17 @@ def weigh_apart(group: Group, reference: Reference, now: int) -> list[Evidence]:
     return items
 
 
+def purposeful(group: Group) -> list[SharedToken]:
+    """Tokens that tell what a group is after: a system prompt without a purpose is there in cover traffic as well."""
+    telling = [t for t in group.tokens if t.kind != SYSTEM or max(t.elicitation, t.judging) >= PURPOSE_SHARE]
+    return telling or group.tokens
+
+
 def purpose_share(group: Group) -> float:
     """Share of the exchanges that ask for reasoning, or that grade, whichever is more."""
+    tokens = purposeful(group)
     shares = [
-        sum(getattr(token, name) for token in group.tokens)
-        / max(1, sum(getattr(token, f"{name}_known") for token in group.tokens))
+        sum(getattr(token, name) for token in tokens) / max(1, sum(getattr(token, f"{name}_known") for token in tokens))
         for name in ("elicit", "grading")
     ]
     return max(shares)
@@ -138,7 +146,7 @@ def _purposes(count: Callable[[str], int], reference: Reference) -> list[Evidenc
 
 
 def _focus(group: Group, reference: Reference) -> list[Evidence]:
-    out = _purposes(lambda name: sum(getattr(token, name) for token in group.tokens), reference)
+    out = _purposes(lambda name: sum(getattr(token, name) for token in purposeful(group)), reference)
     purity = median(group.purity)
     out.append(
         evidence(

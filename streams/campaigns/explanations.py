@@ -9,7 +9,7 @@ from streams.campaigns.contents import counts, diversity, listed, unlisted, wrap
 from streams.campaigns.group import Group, median
 from streams.campaigns.nats import evidence, ramp
 from streams.contracts.alert import Evidence
-from streams.contracts.packets import NEAR_HIGH, NETWORK, SYSTEM, TAIL, TEMPLATE
+from streams.contracts.packets import DEVICE, NEAR_HIGH, NETWORK, PAYMENT, SYSTEM, TAIL, TEMPLATE
 
 DAY_MS = 86_400_000
 YOUNG_D = 45
@@ -34,7 +34,8 @@ def apart(group: Group) -> float:
     Networks do not count: machines that come and go in the same regions of a cloud meet by chance, 23 of 30 accounts of
     simulated review bots. Of a campaign's accounts half share cards or devices, among a few each.
     """
-    widest = max((len(rows) for _, rows in group.infrastructure.values()), default=0)
+    kinds = (PAYMENT, DEVICE, NETWORK)  # one client program is a router's, too
+    widest = max((len(rows) for token, rows in group.infrastructure.values() if token.kind in kinds), default=0)
     if widest > ONE_SHARE * len(group):
         return 1.0
     return 1.0 - ramp(len(group.paid) / len(group), 0.15, 0.4)
@@ -154,15 +155,15 @@ def explanations(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
         )
     systems = [token for token in group.tokens if token.kind == SYSTEM]
     app = app_share(group)
-    alone = apart(group) if all(token.kind == SYSTEM for token in group.tokens) else 1.0
+    alone = apart(group) if systems and len(systems) == len(group.tokens) else 1.0
     talked = -7.0 * ramp(app, 0.6, 0.9) * talks * alone
     asked = _tool_of_strangers(group, now) if app > 0.6 else 0.0
     if min(talked, asked) < 0.0:
-        how = f"one turn in {1 / max(turns, 0.01):.0f} opens a conversation"
+        value, how = turns, f"one turn in {1 / max(turns, 0.01):.0f} opens a conversation"
         if asked < talked:
-            how = "few others do, and they have little else in common"
+            value, how = app, "few others do, and they have little else in common"
         detail = f"{app:.0%} show one system prompt: {how}"
-        out.append(evidence("benign.tool", min(talked, asked), round(turns, 4), 0.6, detail))
+        out.append(evidence("benign.tool", min(talked, asked), round(value, 4), 0.6, detail))
     if systems and not any(token.kind in (TEMPLATE, TAIL) for token in group.tokens):
         value = -3.0 * apart(group)
         out.append(evidence("benign.app", value, len(systems), 0, "only a system prompt in common: an app's users"))

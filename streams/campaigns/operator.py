@@ -126,7 +126,7 @@ class CampaignsOperator:
             out += pivots.tell(self.state, mark)
             if mark % POOLS_MS == 0:
                 out += divide(self.state, mark)
-                look_at_system_prompts(self.state, mark)
+                out += look_at_system_prompts(self.state, mark)
                 out += look_behind_proxies(self.state, mark)
                 out += close_quiet(self.state, mark)
             if mark % HOUR_MS == 0:

@@ -5,7 +5,7 @@ from streams.campaigns.cases import CLOSE_MARGIN, WITHDRAW_MS, Case
 from streams.campaigns.evidence import weigh
 from streams.campaigns.explanations import apart
 from streams.campaigns.group import Group
-from streams.campaigns.groups import FAMILY_CATEGORIES
+from streams.campaigns.groups import FAMILY_CATEGORIES, merge
 from streams.campaigns.nats import total
 from streams.campaigns.publish import close, end_in, revise
 from streams.campaigns.state import CampaignsState
@@ -57,7 +57,7 @@ def look_for_searches(state: CampaignsState, now: int) -> list[Record]:
     return _settle(state, "technique_search", found, now)
 
 
-def look_at_system_prompts(state: CampaignsState, now: int) -> None:
+def look_at_system_prompts(state: CampaignsState, now: int) -> list[Record]:
     """Make families of system prompts that mostly accounts of a pool show.
 
     An app's users, who all wrap new content in its system prompt, have nothing else in common, an agency's clients one
@@ -65,11 +65,12 @@ def look_at_system_prompts(state: CampaignsState, now: int) -> None:
     """
     # 90 us for twenty accounts: a second for ten thousand apps, every ten minutes
     prompts = [t for t in state.shared.counted if t.kind == SYSTEM and not t.family]
-    for prompt in prompts:
+    for prompt in sorted(prompts, key=lambda t: (t.first, t.token)):
         if SYSTEM_ACCOUNTS_MIN <= len(prompt.members) <= SYSTEM_ACCOUNTS_MAX:
             group = cohorts.group_of(state.table, state.shared, sorted(prompt.members), now)
             if len(group.paid | group.pooled) >= SYSTEM_POOLED_SHARE * len(group) and apart(group) < SYSTEM_APART:
                 state.families.begin(prompt)
+    return merge(state, now)
 
 
 def _covered(state: CampaignsState) -> set[int]:

@@ -244,6 +244,19 @@ def test_a_tool_that_strangers_ask_single_questions(but: Callable[[Crowd], None]
     assert nats == of_all(as_group(crowd), "benign.tool")
 
 
+def test_a_prompt_without_a_purpose_takes_none_away():
+    """A system prompt under all of their traffic, cover included, does not dilute what a template asks for."""
+    crowd = Crowd()
+    reasoning(crowd)
+    before = of(crowd, "I4")
+    plain = crowd.token(3, SYSTEM, range(N))
+    plain.exchanges = plain.elicit_known = plain.grading_known = 400
+    group = crowd.group()
+    group.tokens.append(plain)
+
+    assert before == of_all(weigh(group, Reference(), None, NOW), "I4")
+
+
 def of_all(items: list[Evidence], indicator: str) -> float:
     return sum(item.contribution for item in items if item.indicator == indicator)
 

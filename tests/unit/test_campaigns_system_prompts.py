@@ -10,7 +10,7 @@ from streams.campaigns.pools import SYSTEM_ACCOUNTS_MIN, look_at_system_prompts
 from streams.campaigns.state import CampaignsState
 from streams.config import Settings
 from streams.contracts.alert import AlertEvent, decode_alert
-from streams.contracts.packets import NETWORK, PAYMENT, SYSTEM, TEMPLATE
+from streams.contracts.packets import CLIENT, NETWORK, PAYMENT, SYSTEM, TEMPLATE
 from streams.operator import ALERTS, Record
 from streams.replay import Replay
 from streams.simulator.campaigns import DEFAULTS
@@ -82,6 +82,33 @@ def test_an_app_makes_none(but: Callable[[Town], None]):
     town = Town()
     but(town)
     assert [] == town.families()
+
+
+def test_one_client_program_is_no_payer():
+    """A router's accounts, on five cards, may all come by one rare client."""
+    town = Town()
+    town.share(200, CLIENT, range(16))
+    assert [PROMPT] == town.families()
+
+
+def test_what_joins_at_the_mark_is_one_case_at_once():
+    """A family that the prompt takes in passes its case on before anything else looks: nothing is left to be done."""
+    town = Town()
+    state = town.state
+    town.share(300, TEMPLATE, range(N))
+    for token in (PROMPT, 300):
+        shared = state.shared.tokens[token]
+        shared.contents, shared.first = set(range(1, 9)), NOW + token
+        for member in shared.members.values():
+            member[2] = member[3] = 5
+    state.families.begin(state.shared.tokens[300])
+    case = state.cases.open("cluster", "distillation", 300, list(range(N)), 300, NOW, NOW)
+    state.cases.revise(case, "open", list(range(N)), [], 0.0, NOW, [], NOW)
+    state.case_of[300], state.evidence_of[300] = case.alert_id, 12.0
+
+    assert [PROMPT] == town.families()
+    assert [] == state.families.merged
+    assert ({PROMPT: case.alert_id}, {PROMPT: 12.0}) == (state.case_of, state.evidence_of)
 
 
 def test_a_few_accounts_make_none():
