@@ -44,14 +44,15 @@ def test_every_explanation_is_documented():
 
 def test_tests_exist():
     """Every test that is named exists, and is parametrized with the indicator that names it."""
-    source = (Path(__file__).parent / "test_campaigns_evidence.py").read_text()
+    source = (Path(__file__).parent / "test_campaigns_watches.py").read_text()
     stolen = source[source.index('("indicator", "fields")') : source.index("def test_indicator_of_a_stolen_key")]
     covered = {
         "test_indicator_of_a_group_or_account": {indicator for _, indicator, *_ in CASES},
         "test_indicator_of_a_stolen_key": set(re.findall(r'"(I\d+)"', stolen)),
         "test_a_twentieth_of_the_accounts": {"I16"},
     }
-    source += (Path(__file__).parent / "test_campaigns_pivots.py").read_text()
+    for other in ("evidence", "pivots"):
+        source += (Path(__file__).parent / f"test_campaigns_{other}.py").read_text()
     for indicator, *_, tests in READ:
         for name in re.findall(r"`(\w+)`", tests):
             assert f"def {name}(" in source
