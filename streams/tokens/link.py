@@ -88,22 +88,6 @@ def _nearest(table: Any, shift: Any, simhash: Any, account: Any, now: Any, life_
 
 
 @compiled
-def match(
-    table: Any, shift: Any, simhash: Any, account: Any, now: Any, life_s: int, distance: int, cap: int, founder: Any,
-    founder_simhash: Any, stored: Any,
-) -> int:  # fmt: skip
-    """Take in near prompts in order of time; return how many entries the table has gained."""
-    gained = 0
-    for i in range(simhash.size):
-        founder[i], founder_simhash[i], what = _nearest(
-            table, shift, simhash[i], account[i], now[i], life_s, distance, cap
-        )
-        gained += what == 3
-        stored[i] = 1 if what == 3 else what
-    return gained
-
-
-@compiled
 def token_slot(table: Any, token: Any) -> Any:
     """Give the slot of a token, or the one that it would take."""
     slot: Any = home(token * _MIX >> np.uint64(32), table.size)
@@ -163,21 +147,6 @@ def _absorb_one(table: Any, token: Any, account: Any, time: Any, first: Any, kin
     if degree <= cap:
         return LINKED, told, np.uint64(0), np.int64(0), 0
     return COUNTED if degree & (degree - 1) == 0 else 0, told, np.uint64(0), np.int64(0), 0
-
-
-@compiled
-def absorb(
-    table: Any, token: Any, account: Any, time: Any, first: Any, kind: Any, life_ms: Any, caps: Any, code: Any,
-    degree: Any, founder: Any, founder_first: Any,
-) -> int:  # fmt: skip
-    """Take in items in order; return how many tokens the table has gained."""
-    total = 0
-    for i in range(token.size):
-        code[i], degree[i], founder[i], founder_first[i], gained = _absorb_one(
-            table, token[i], account[i], time[i], first[i], kind[i], life_ms, caps
-        )
-        total += gained
-    return total
 
 
 @compiled_with_arrays

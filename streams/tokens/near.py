@@ -21,7 +21,7 @@ import numpy as np
 
 from streams.compiled import compiled
 from streams.slots import LOAD, START_SLOTS, free_slots, room
-from streams.tokens.link import NEAR, match, near_home
+from streams.tokens.link import NEAR, near_home
 
 ROW = np.dtype([("simhash", "<u8"), ("account", "<u8"), ("time", "<i8"), ("half", "u1")])
 
@@ -77,28 +77,6 @@ class NearPrompts:
         size: int = self._table.nbytes
         return size
 
-    def match(self, simhash: Any, account: Any, time: Any) -> tuple[Any, Any, Any]:
-        """Take in near-prompt sightings in order of time (ms).
-
-        Returns the account and SimHash of the nearest that is held (0: nobody near) for each, and the rows that a
-        checkpoint needs: entries that are new, or renewed after a quarter of their life.
-        """
-        n = simhash.size
-        founder, founder_simhash, stored = np.zeros(n, np.uint64), np.zeros(n, np.uint64), np.zeros(n, np.uint8)
-        table = self.open(n, time)
-        self._used += match(
-            table, self._shift, simhash, account, (time // 1000).astype(np.uint32), self.life_s, self.distance,
-            self.cap, founder, founder_simhash, stored,
-        )  # fmt: skip
-        where = np.flatnonzero(stored)
-        new = stored[where] == 1
-        simhashes = np.where(new, simhash[where], founder_simhash[where])
-        return (
-            founder,
-            founder_simhash,
-            self.rows(time[where], simhashes, np.where(new, account[where], founder[where])),
-        )
-
     def open(self, more: int, time: Any) -> Any:
         """Make room for so many entries, seen at these times (ms); returns the table for `link`."""
         self._reserve(more)
@@ -116,7 +94,7 @@ class NearPrompts:
         return rows
 
     def load(self, rows: Any) -> None:
-        """Take over rows of this half that `match` returned; of several for one entry the last counts."""
+        """Take over rows of this half as `rows` made them; of several for one entry the last counts."""
         rows = rows[rows["half"] == self._half]
         _, last = np.unique(rows["simhash"][::-1], return_index=True)
         rows = rows[rows.size - 1 - last]

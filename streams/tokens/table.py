@@ -9,7 +9,7 @@ import numpy as np
 
 from streams.compiled import compiled, compiled_with_arrays
 from streams.slots import LOAD, START_SLOTS, free_slots, room
-from streams.tokens.link import KIND, SHARED, TOKEN, absorb, get, last_seen, put, token_slot
+from streams.tokens.link import KIND, SHARED, TOKEN, get, last_seen, put, token_slot
 
 ROW = np.dtype(
     [("token", "<u8"), ("founder", "<u8"), ("first", "<i8"), ("time", "<i8"), ("degree", "<u4"), ("kind", "u1")]
@@ -102,20 +102,6 @@ class TokenTable:
     def shared(self) -> int:
         """Tokens that two accounts or more share."""
         return int(np.count_nonzero(self._table["rest"] & SHARED))
-
-    def absorb(self, token: Any, account: Any, time: Any, first: Any, kind: Any) -> tuple[Any, Any, Any, Any]:
-        """Take in sightings in order; return per item its code, the degree after it, and founder with first time.
-
-        The founder is given with the item that makes the degree 2 only (else 0).
-        """
-        n = token.size
-        code, degree = np.zeros(n, np.uint8), np.zeros(n, np.uint32)
-        founder, founder_first = np.zeros(n, np.uint64), np.zeros(n, np.int64)
-        table = self.open(n, time)
-        self._used += absorb(
-            table, token, account, time, first, kind, self.life_ms, self.caps, code, degree, founder, founder_first
-        )
-        return code, degree, founder, founder_first
 
     def open(self, more: int, time: Any) -> Any:
         """Make room for so many tokens, seen at these times (ms); returns the table for `link`."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import token_tables
 
 from streams.tokens.near import NearPrompts
 
@@ -17,7 +18,7 @@ def near(cap: int = 64, half: int = 1) -> NearPrompts:
 def match(found: NearPrompts, *items: tuple[int, int, int]) -> list[tuple[int, int]]:
     """Show (SimHash, account, time) sightings; returns founder and its SimHash for each."""
     simhash, account, time = (np.array(column) for column in zip(*items, strict=True))
-    founder, near_to, _ = found.match(simhash.astype(np.uint64), account.astype(np.uint64), time + T)
+    founder, near_to, _ = token_tables.match(found, simhash.astype(np.uint64), account.astype(np.uint64), time + T)
     return list(zip(founder.tolist(), near_to.tolist(), strict=True))
 
 
@@ -71,13 +72,13 @@ def test_growth_and_restore_change_nothing():
     simhash = base[random.integers(0, 500, n)] ^ (np.uint64(1) << random.integers(0, 32, n, dtype=np.uint64))
     account = random.integers(1, 300, n).astype(np.uint64)
     time = np.sort(random.integers(0, 6 * LIFE_MS, n)) + T
-    expected = near(cap=2_000).match(simhash, account, time)[:2]
+    expected = token_tables.match(near(cap=2_000), simhash, account, time)[:2]
 
     found, rows = near(cap=2_000), []
     founders = []
     for start in range(0, n, 700):
         part = slice(start, start + 700)
-        *answer, stored = found.match(simhash[part], account[part], time[part])
+        *answer, stored = token_tables.match(found, simhash[part], account[part], time[part])
         founders.append(answer)
         rows.append(stored)
         if start % 2_100 == 0:
@@ -93,7 +94,7 @@ def test_a_flood_of_prompts_pushes_itself_out():
     found = NearPrompts(0, 10**9, max_distance=3, bucket_cap=64, max_bytes=200_000)
     for start in range(0, 50_000, 500):
         simhash = (np.arange(start, start + 500, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-        found.match(simhash, np.ones(500, np.uint64), np.full(500, T + 1_000 * start))
+        token_tables.match(found, simhash, np.ones(500, np.uint64), np.full(500, T + 1_000 * start))
         assert found.nbytes <= 200_000
     assert 50_000 - len(found) == found.evicted_early
     assert 0 < len(found)

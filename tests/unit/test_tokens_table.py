@@ -1,6 +1,7 @@
 """Who shares a token, and how many."""
 
 import numpy as np
+import token_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,8 +18,8 @@ Item = tuple[int, int, int, int, int]  # token, account, time, first, kind
 def absorb(table: TokenTable, items: list[Item]) -> list[tuple[int, int, int, int]]:
     """Show sightings; returns code, degree, founder and founder's first time for each."""
     token, account, time, first, kind = (np.array(column) for column in zip(*items, strict=True))
-    found = table.absorb(
-        token.astype(np.uint64), account.astype(np.uint64), time, first.astype(np.uint8), kind.astype(np.uint8)
+    found = token_tables.absorb(
+        table, token.astype(np.uint64), account.astype(np.uint64), time, first.astype(np.uint8), kind.astype(np.uint8)
     )
     return list(zip(*(column.tolist() for column in found), strict=True))
 
@@ -168,7 +169,7 @@ def test_a_flood_of_tokens_pushes_itself_out():
 
     def show(token, account, time):
         one = np.ones(token.size, np.uint8)
-        table.absorb(token, account, np.full(token.size, time), one, one)
+        token_tables.absorb(table, token, account, np.full(token.size, time), one, one)
         assert table.nbytes <= 1_000_000
 
     for account in (1, 2):
