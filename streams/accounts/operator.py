@@ -188,7 +188,7 @@ class AccountsOperator:
         for n, keys in (
             (kept.size, (("events", "accepted"),)),
             (int(np.count_nonzero(taken["outcome"] == DUPLICATE)), (("events", "duplicate"),)),
-            (misrouted, (("events", "misrouted"), ("misrouted", "partition"))),
+            (misrouted, (("events", "misrouted"), ("misrouted", "other_partition"))),
             (int(np.count_nonzero(taken["bits"] >> np.uint64(36) & np.uint64(1))), (("drift", "page_hinkley"),)),
         ):
             if n:

@@ -162,7 +162,8 @@ CASES = [
     Case(BEFORE_ALL, (one("first", event_time=LAST_MS),)),  # the fifth of them
     counted("no key", "missing_key", put(msgspec.json.encode(document("keyless")), account="keyless", key=None),
             metric="misrouted_records", label="reason"),
-    counted("another partition", "partition", one("astray")._replace(partition=(partition_of("astray", 4) + 1) % 4),
+    counted("another partition", "other_partition",
+            one("astray")._replace(partition=(partition_of("astray", 4) + 1) % 4),
             metric="misrouted_records", label="reason"),
     # strange but good
     Case("unknown fields", (one("unknown", faults=[1], nothing={"deep": [None] * 50}),)),

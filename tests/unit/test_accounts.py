@@ -195,7 +195,7 @@ def test_misrouted():
     feed = Feeder(msgspec.structs.replace(SETTINGS, kafka=kafka))
     feed.operator.counters.clear()
     feed.feed(event(1, "account-0"), event(2, "account-0"), keys=[b"account-0", None])  # belongs to partition 3
-    assert (2, 1) == (feed.count("misrouted", "partition"), feed.count("misrouted", "missing_key"))
+    assert (2, 1) == (feed.count("misrouted", "other_partition"), feed.count("misrouted", "missing_key"))
 
 
 def test_late_and_far_ahead():

@@ -5,6 +5,7 @@ import json
 from streams.accounts.operator import AccountsOperator
 from streams.config import Kafka, Settings
 from streams.operator import SIGHTINGS, Batch, Operator
+from streams.runtime.metric_table import COUNTED
 from streams.runtime.metrics import undeclared
 from streams.runtime.stats import StageStats
 from streams.tokens.operator import TokensOperator
@@ -73,3 +74,15 @@ def test_every_count_of_the_operators_is_declared():
     assert any(key[0] == "field_faults" for key in counts)
     assert found["tokens"].counters["links",] >= 2
     assert {"accounts": set(), "tokens": set()} == {stage: undeclared(stats) for stage, stats in found.items()}
+
+
+def test_a_count_is_of_a_label_value_that_was_declared():
+    """Where a metric begins with its label values at 0, so that a first increase is seen, no count has another one."""
+    settings = Settings(kafka=Kafka(request_partitions=2))
+    operator, values = AccountsOperator(settings, 0), awkward_input()
+    operator.on_batch(Batch(0, range(len(values)), [None, *[b"key"] * (len(values) - 1)], values))
+
+    assert {("misrouted", "missing_key"), ("misrouted", "other_partition")} <= operator.counters.keys()
+    for name, *labels in operator.counters:
+        declared = COUNTED[name]
+        assert not declared.values or tuple(labels) in declared.values, (name, labels)
