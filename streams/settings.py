@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from streams import __version__
+from streams.code import decisive_digest
 from streams.config import Settings
 from streams.errors import ConfigError
 
@@ -100,8 +101,8 @@ def settings_digest(settings: Settings) -> str:
 
 
 def maker(settings: Settings) -> str:
-    """Name what makes state and alerts: the version of the code, and the digest of the settings."""
-    return f"{__version__} {settings_digest(settings)}"
+    """Name what makes state and alerts: the version of the code with its digest, and the digest of the settings."""
+    return f"{__version__} {decisive_digest()} {settings_digest(settings)}"
 
 
 def flatten(settings: Settings) -> dict[str, Any]:

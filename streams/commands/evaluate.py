@@ -138,8 +138,9 @@ def evaluate(config_path: Path | None, as_json: bool, out: Path | None, listing:
 
 def _calibration(settings: Settings, options: dict[str, Any]) -> "list[Task]":
     """Benign runs on tuning seeds, for the thresholds of the baselines."""
+    from streams.code import code_digest
     from streams.evaluate.rows import benign_runs
-    from streams.evaluate.run import Task, code_digest
+    from streams.evaluate.run import Task
     from streams.simulator.kinds import FULL_SIZES
 
     mode = _mode(options)
@@ -159,8 +160,9 @@ def _tasks(
     rows: "tuple[Row, ...]", settings: Settings, options: dict[str, Any], matched: dict[str, float] | None
 ) -> "list[Task]":
     """All runs; the other methods go along on the first seeds."""
+    from streams.code import code_digest
     from streams.evaluate.rows import benign_runs, runs
-    from streams.evaluate.run import Task, code_digest
+    from streams.evaluate.run import Task
     from streams.simulator.kinds import FULL_SIZES
 
     mode = _mode(options)

@@ -5,13 +5,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import cache
-from pathlib import Path
 
 import msgspec
 import xxhash
 
-import streams
 from streams.config import Settings
 from streams.contracts.alert import AlertEvent, decode_alert
 from streams.evaluate import measure
@@ -49,17 +46,6 @@ class Task(msgspec.Struct, frozen=True):
         """Hash of what decides the result."""
         what = msgspec.json.encode((self.code, self.run, settings_digest(self.settings), self.detect, self.matched))
         return xxhash.xxh3_64_hexdigest(what)
-
-
-@cache
-def code_digest() -> str:
-    """Hash of the package's code and data: results of other code are not this code's results."""
-    found = xxhash.xxh3_64()
-    root = Path(streams.__file__).parent
-    for path in sorted(root.rglob("*")):
-        if path.suffix in (".py", ".toml", ".gz") and path.is_file():
-            found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()
 
 
 def execute(task: Task, report: Callable[[int, int], None] = lambda done, expected: None) -> Result:
