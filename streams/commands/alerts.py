@@ -95,7 +95,7 @@ def show(alert_id: str, settings: Settings, file: Path | None, members: int | No
     The first characters of the id suffice if no other case starts with them.
     """
     found = read_file(file) if file else read_all(settings, alert_id, _complain)
-    revisions = _choose(alert_id, found)
+    revisions = _choose(alert_id, found, file)
     case = fold(revisions)
     history = list({alert.revision: alert for alert in sorted(revisions, key=lambda alert: alert.revision)}.values())
     if as_json:
@@ -104,7 +104,7 @@ def show(alert_id: str, settings: Settings, file: Path | None, members: int | No
         click.echo(case_text(case, history, members))
 
 
-def _choose(prefix: str, found: list[Revision]) -> list[AlertEvent]:
+def _choose(prefix: str, found: list[Revision], file: Path | None) -> list[AlertEvent]:
     cases: dict[str, list[AlertEvent]] = {}
     for revision in found:
         if revision.alert.alert_id.startswith(prefix):
@@ -112,7 +112,13 @@ def _choose(prefix: str, found: list[Revision]) -> list[AlertEvent]:
     if prefix in cases:
         return cases[prefix]
     if not cases:
-        raise InputError(f"No case starts with {prefix!r}; `stillwatch alerts tail --from-beginning` lists them.")
+        known = sorted({revision.alert.alert_id for revision in found})
+        there = (
+            f"{file} has {', '.join(known) or 'none'}"
+            if file
+            else "`stillwatch alerts tail --from-beginning` lists them"
+        )
+        raise InputError(f"No case starts with {prefix!r}; {there}.")
     if len(cases) > 1:
         raise InputError(
             f"{len(cases)} cases start with {prefix!r}: {', '.join(sorted(cases)[:5])}; give more of the id."

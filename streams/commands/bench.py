@@ -12,9 +12,10 @@ import click
 import msgspec
 
 from streams.bench.table import COLUMNS, KINDS, Line, cells, lines_of, markdown, missing
-from streams.commands.options import JSON, OUTPUT_FILE, echo_json, echo_table, with_settings
+from streams.commands.options import CONFIG, JSON, OUTPUT_FILE, echo_json, echo_table
 from streams.config import Settings
 from streams.errors import StillwatchError
+from streams.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ def _rows(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
 
 
 @click.command()
-@with_settings
+@CONFIG
 @click.option("--accounts", type=click.IntRange(100), default=50_000, show_default=True, help="Benign accounts.")
 @click.option("--events", type=click.IntRange(1_000), default=400_000, show_default=True, help="Events.")
 @click.option(
@@ -71,7 +72,7 @@ def _rows(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
 @click.option("--rate", type=click.IntRange(1), default=20_000, show_default=True, help="Of --soak: events/s.")
 @JSON
 def bench(
-    settings: Settings,
+    config_path: Path | None,
     accounts: int,
     events: int,
     prompts: str,
@@ -95,6 +96,7 @@ def bench(
     the events per second. `--rows all` adds the limits of the clients, and stage accounts in other frameworks
     (`uv sync --group bench-hosts`).
     """
+    settings = load(config_path).settings
     if curve is not None:
         _scale(curve, accounts, settings, as_json)
         return

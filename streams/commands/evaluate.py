@@ -77,11 +77,18 @@ def _numbers(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
     "--full", "mode", flag_value="full", help="20,000 benign accounts, 20 reporting seeds, 30-day runs: hours."
 )
 @click.option("--shapes", metavar="NAMES", default="", help="Rows (D5, D5-10) or shapes (hydra), with commas; `none`.")
-@click.option("--seeds", metavar="SEEDS", callback=_asked_seeds, help="Such as 1-3,7.  [default: 1, or 20046-20065]")
-@click.option("--month-seeds", metavar="SEEDS", callback=_asked_seeds, help="Of 30 benign days.  [default: none, or 8]")
+@click.option(
+    "--seeds", metavar="SEEDS", callback=_asked_seeds, help="Such as 1-3,7; no crowds.  [default: 1, or 20046-20065]"
+)
+@click.option(
+    "--month-seeds",
+    metavar="SEEDS",
+    callback=_asked_seeds,
+    help="Of 30 benign days.  [default: none, or 8; none with --seeds]",
+)
 @click.option("--contamination", callback=_numbers, metavar="SHARES", help="Run the rows at each share, as 0.1,0.01.")
 @click.option("--accounts", type=click.IntRange(200), help="Benign accounts.  [default: 2000, or 20000]")
-@click.option("--hours", type=click.FloatRange(0, min_open=True), help="Event time of each run.  [default: 6]")
+@click.option("--hours", type=click.FloatRange(0, min_open=True), help="Event time of each run.  [default: by row]")
 @click.option("--no-baselines", is_flag=True, help="Leave the other methods out.")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the report; runs are kept.")
@@ -103,12 +110,12 @@ def evaluate(config_path: Path | None, as_json: bool, out: Path | None, listing:
 
     from streams.evaluate import report
     from streams.evaluate.compare import thresholds
-    from streams.evaluate.rows import choose, table, with_contamination
+    from streams.evaluate.rows import choose, goal_of, table, with_contamination
 
     if listing:
         echo_table(
             ("row", "shape", "goal", "campaign"),
-            [(r.id, r.title, "" if r.goal is None else f"{r.goal:,.0f}", r.campaign) for r in table().rows],
+            [(row.id, row.title, goal_of(row), row.campaign) for row in table().rows],
         )
         return
     settings = load(config_path).settings

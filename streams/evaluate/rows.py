@@ -75,13 +75,19 @@ def table() -> Table:
     return Table(found.sets, rows)
 
 
+def goal_of(row: Row) -> str:
+    """Say what a row is held against; nothing if it is shown without a goal."""
+    if row.like:
+        return f"twice that of {row.like}"
+    if row.bound:
+        return "as near to the bound as can be"
+    return "" if row.goal is None else f"{row.goal:,.0f} {UNITS[row.unit]}"
+
+
 def goals() -> str:
     """Render the rows with their goals in Markdown."""
     lines = ["| row | what | goal, median | campaign |", "|---|---|---|---|"]
-    for row in table().rows:
-        goal = f"{row.goal:,.0f} {UNITS[row.unit]}" if row.goal is not None else ""
-        goal = f"twice that of {row.like}" if row.like else "as near to the bound as can be" if row.bound else goal
-        lines.append(f"| {row.id} | {row.title} | {goal} | `{row.campaign}` |")
+    lines += [f"| {row.id} | {row.title} | {goal_of(row)} | `{row.campaign}` |" for row in table().rows]
     return "\n".join(lines)
 
 
