@@ -1,8 +1,8 @@
 """``stillwatch worker``: the stages on Kafka."""
 
 import importlib
+import os
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +63,8 @@ def worker(
 
     if metrics_port is not None:
         settings = msgspec.structs.replace(settings, health=msgspec.structs.replace(settings.health, port=metrics_port))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # nothing to lose yet; the worker takes it over
+    # Nothing to lose yet; the worker takes it over. Not sys.exit: in the midst of an import it may be swallowed.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     make_operator = _factory(operators)
     if reference_path is not None:
         from streams.runtime.warm import warm

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
+import xxhash
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.config import Settings
@@ -21,6 +22,7 @@ from streams.runtime.topics import state_topic
 
 TRANSACTION_TIMEOUT_MS = 10_000  # a dead worker's open transaction holds the next restore up for so long
 CALL_TIMEOUT_S = 10.0
+OPEN_TIMEOUT_S = 30.0  # a cluster's first transaction waits until a topic is made for it
 ABORT_TIMEOUT_S = 2.0  # of the worker's last seconds; the broker aborts what is left
 LOST = frozenset(
     {
@@ -40,6 +42,14 @@ class Part(NamedTuple):
 
     partition: int
     checkpoint: Checkpoint
+
+
+def name_of(marker: bytes) -> str:
+    """Name a checkpoint: what stands beside its offsets, so that a restore knows its state from an older one's.
+
+    Two checkpoints may have one offset: that of stage campaigns is of the oldest item it holds.
+    """
+    return xxhash.xxh3_64_hexdigest(marker)
 
 
 class Written(NamedTuple):
@@ -80,7 +90,7 @@ class StateWriter:
     def open(self) -> None:
         """Fence the predecessor with our id and abort its open transaction; raises `BrokerError`."""
         try:
-            self._producer.init_transactions(CALL_TIMEOUT_S)
+            self._producer.init_transactions(OPEN_TIMEOUT_S)
         except KafkaException as error:
             raise BrokerError(f"No transaction can be begun: {error.args[0].str()}.") from error
 
@@ -90,7 +100,10 @@ class StateWriter:
         try:
             self._producer.begin_transaction()
             written += [self._produce(part) for part in parts]
-            offsets = [TopicPartition(self._input, part.partition, part.checkpoint.offset) for part in parts]
+            offsets = [
+                TopicPartition(self._input, part.partition, part.checkpoint.offset, name_of(part.checkpoint.marker))
+                for part in parts
+            ]
             self._producer.send_offsets_to_transaction(offsets, metadata, CALL_TIMEOUT_S)
             self._producer.commit_transaction(CALL_TIMEOUT_S)
         except KafkaException as error:

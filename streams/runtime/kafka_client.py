@@ -12,6 +12,7 @@ from streams.config import Settings
 from streams.errors import BrokerError, ConfigError
 
 REACH_TIMEOUT_S = 5.0  # loopback answers in milliseconds; a TLS handshake with a far cluster takes up to a second
+PROBE_S = 0.5
 
 # librdkafka retries these for ever and only mentions them to the error callback; no retry can mend them.
 FATAL = frozenset(
@@ -93,10 +94,11 @@ def reach(settings: Settings, timeout_s: float = REACH_TIMEOUT_S) -> AdminClient
     """
     errors: list[KafkaError] = []
     admin = AdminClient(client_config(settings, errors.append) | {"log_level": 0})
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
+    deadline, probes = time.monotonic() + timeout_s, 0
+    while time.monotonic() < deadline or probes * PROBE_S < timeout_s:  # a machine may have stood still
+        probes += 1
         try:
-            admin.list_topics(timeout=0.5)
+            admin.list_topics(timeout=PROBE_S)
             return admin
         except KafkaException as error:
             admin.poll(0)  # serves the error callback

@@ -12,8 +12,8 @@ from faust.types import TP
 
 from streams.config import Settings
 from streams.errors import BrokerError, StateError, TopicError
-from streams.operator import Operator
-from streams.runtime.checkpoint import committed_reader
+from streams.operator import MARKER_KEY, Operator
+from streams.runtime.checkpoint import committed_reader, name_of
 from streams.runtime.kafka_client import FATAL
 from streams.runtime.topics import STAGES, input_partitions, state_topic
 
@@ -122,7 +122,7 @@ def _restore(
     topic = state_topic(settings, stage)
     _check_input(consumer, input_topic, input_partitions(settings, stage))
     committed = {
-        each.partition: each.offset if each.offset >= 0 else None
+        each.partition: each
         for each in consumer.committed([TopicPartition(input_topic, p) for p in partitions], CALL_TIMEOUT_S)
     }
     yield_to_first = (lambda: None) if stage == FIRST else _precedence.wait
@@ -137,14 +137,25 @@ def _restore(
         if operator.counters.get(("state_made_otherwise",)):
             log.warning("state was made by another version or other settings", stage=stage, partition=partition)
         low, high = consumer.get_watermark_offsets(TopicPartition(input_topic, partition), CALL_TIMEOUT_S)
-        if (read := committed[partition]) is not None and (offset is None or offset < read):
+        if not _together(committed[partition], offset, records[partition]):
             raise _Unsettled(
-                f"The group {group} has read {input_topic}/{partition} up to {read}, its state up to {offset}."
+                f"The group {group} has read {input_topic}/{partition} up to {committed[partition].offset}, its state "
+                f"is of {'no checkpoint' if offset is None else f'another checkpoint, up to {offset}'}."
             )
         if offset is not None and (wrong := misfit(TP(input_topic, partition), offset, low, high)):
             raise StateError(wrong)
         restored[partition] = Restored(operator, low if offset is None else offset, len(records[partition]))
     return restored
+
+
+def _together(committed: TopicPartition, offset: int | None, records: Mapping[bytes, bytes]) -> bool:
+    """Whether the state is of the checkpoint that committed these offsets, or of a later one."""
+    if committed.offset < 0:  # none are committed
+        return True
+    if offset is None or offset < committed.offset:
+        return False
+    # offsets that a tool has set have no name
+    return offset > committed.offset or not committed.metadata or committed.metadata == name_of(records[MARKER_KEY])
 
 
 def _with_pauses(records: Mapping[bytes, bytes], pause: Callable[[], None]) -> Iterator[tuple[bytes, bytes]]:

@@ -93,7 +93,7 @@ class Stage:
         return cast(Consumer, self.app.consumer)
 
     def _on_batch(self, handover: Handover) -> Any:
-        if handover.batch.offsets[0] != handover.follows:
+        if handover.batch.offsets[0] != handover.follows and handover.batch.partition in self.host.operators:
             return self._after_a_gap(handover)
         self.host.on_batch(handover)
         return self._outputs.room() if self._outputs.full() else None
@@ -116,6 +116,8 @@ class Stage:
     # Checkpoints
 
     async def _on_timer(self, *_: Any) -> None:
+        if self.host.closed:
+            return  # the last one is written; one under way while the group is left would be refused
         if self.stats.ready and not self._checkpointing.locked() and time.monotonic() >= self._due:
             await self.checkpoint()
 

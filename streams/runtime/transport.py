@@ -145,9 +145,15 @@ class Consumer(driver.Consumer):
             self._read_offset.update({tp: offset or None for tp, offset in offsets.items()})
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Take the last checkpoint before Faust lets the partitions go; batches still queued are skipped."""
+        """Take the last checkpoint before Faust lets the partitions go; batches still queued are skipped.
+
+        So are those that come before the next seek: a recovery that ends late lets Faust fetch on from the committed
+        offsets, which are not where the operators will be.
+        """
         self.app.flow_control.suspend()
         await self.hooks.before_revoke()
+        self._seeks += 1
+        self._fetched = {}
         await super().on_partitions_revoked(revoked)
 
 

@@ -157,13 +157,12 @@ class Worker:
         last = asyncio.gather(*(each.finish(complete[each.stage]) for each in self._stages))
         try:
             await asyncio.wait_for(last, CHECKPOINT_DEADLINE_S if self._hurried else None)
-        except TimeoutError:
-            log.warning("the last checkpoint took too long; its input is read again")
-        else:
-            if self._hurried:
-                self._hurried.cancel()
-            left_s = STOP_DEADLINE_S - (time.monotonic() - began) if self._hurried else LEAVE_DEADLINE_S
-            end_after(min(LEAVE_DEADLINE_S, left_s), "", 0)  # all is safe: now only good manners take time
+        except TimeoutError:  # this is no end in order, and to leave the group would refuse what is under way
+            fail("the last checkpoint took too long; its input is read again")
+        if self._hurried:
+            self._hurried.cancel()
+        left_s = STOP_DEADLINE_S - (time.monotonic() - began) if self._hurried else LEAVE_DEADLINE_S
+        end_after(min(LEAVE_DEADLINE_S, left_s), "", 0)  # all is safe: now only good manners take time
         if self._faust is not None:
             await self._faust.stop()
 

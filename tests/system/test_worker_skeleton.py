@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from confluent_kafka import TopicPartition
 from counting import Event
 from support import until
 from workers import (
@@ -23,7 +24,11 @@ from workers import (
 )
 
 from streams.config import Settings, State
-from streams.runtime.topics import create_topics
+from streams.operator import MARKER_KEY
+from streams.runtime.checkpoint import committed_reader, name_of
+from streams.runtime.drain import INPUTS
+from streams.runtime.restore import read_state
+from streams.runtime.topics import STAGES, create_topics, input_partitions, state_topic, topic_name
 
 pytestmark = pytest.mark.system
 
@@ -80,6 +85,23 @@ def test_drain_works_through_what_is_there_and_ends(make_settings: Callable[...,
     assert len(set(alerts)) == len(alerts)
     ends = {partition: len(log) for partition, log in logs_of(events).items()}
     assert ends == committed(settings, "accounts", settings.kafka.requests_topic, 4)
+
+
+def test_offsets_tell_whose_they_are(make_settings: Callable[..., Settings], tmp_path: Path):
+    """Beside the offsets of a checkpoint stands the name of its marker: a restore knows an older one's state by it."""
+    settings = make_settings()
+    create_topics(settings)
+    produce(settings, make_events(500))
+    drain(settings, tmp_path)
+
+    for stage in STAGES:
+        count = input_partitions(settings, stage)
+        consumer = committed_reader(settings, f"{settings.kafka.group_prefix}-{stage}")
+        places = [TopicPartition(topic_name(settings, INPUTS[stage]), partition) for partition in range(count)]
+        names = {each.partition: each.metadata for each in consumer.committed(places, 20)}
+        state = read_state(consumer, state_topic(settings, stage), range(count))
+        consumer.close()
+        assert names == {partition: name_of(records[MARKER_KEY]) for partition, records in state.items()}
 
 
 def test_drain_of_empty_topics_ends(make_settings: Callable[..., Settings], tmp_path: Path):
