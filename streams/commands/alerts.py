@@ -16,6 +16,7 @@ from streams.runtime.alert_reader import Revision, follow, read_all, read_file
 
 SEVERITIES = get_args(Severity)  # rising
 MEMBERS_SHOWN = "20"
+IDS_SHOWN = 20
 
 
 def _limit(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
@@ -113,12 +114,10 @@ def _choose(prefix: str, found: list[Revision], file: Path | None) -> list[Alert
         return cases[prefix]
     if not cases:
         known = sorted({revision.alert.alert_id for revision in found})
-        there = (
-            f"{file} has {', '.join(known) or 'none'}"
-            if file
-            else "`stillwatch alerts tail --from-beginning` lists them"
-        )
-        raise InputError(f"No case starts with {prefix!r}; {there}.")
+        more = f" and {len(known) - IDS_SHOWN} more" if len(known) > IDS_SHOWN else ""
+        listed = f"{file} has {', '.join(known[:IDS_SHOWN]) or 'none'}{more}"
+        where = listed if file else "`stillwatch alerts tail --from-beginning` lists them"
+        raise InputError(f"No case starts with {prefix!r}; {where}.")
     if len(cases) > 1:
         raise InputError(
             f"{len(cases)} cases start with {prefix!r}: {', '.join(sorted(cases)[:5])}; give more of the id."

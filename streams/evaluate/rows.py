@@ -103,13 +103,14 @@ def split(seed: int) -> str:
 
 
 def choose(names: Iterable[str]) -> tuple[Row, ...]:
-    """Rows by id, by the part before the hyphen (``D5``) or by the simulator's shape, in the table's order.
+    """Rows by id, else by the part before the hyphen (``D5``) or by the simulator's shape, in the table's order.
 
     Raises `InputError` for a name that fits none.
     """
     wanted = list(names)
     rows = table().rows
-    fits = {row.id: {row.id, row.id.partition("-")[0], row.campaign.partition(":")[0]} for row in rows}
+    ids = {row.id for row in rows}
+    fits = {row.id: {row.id.partition("-")[0], row.campaign.partition(":")[0]} - ids | {row.id} for row in rows}
     for name in wanted:
         if not any(name in each for each in fits.values()):
             raise InputError(f"there is no row {name!r}; known are {', '.join(fits)}")

@@ -37,6 +37,9 @@ LOST = frozenset(
 log = structlog.get_logger("stillwatch.checkpoint")
 
 
+NAME_CHARS = 16
+
+
 class Part(NamedTuple):
     """The checkpoint of one partition."""
 
@@ -47,7 +50,8 @@ class Part(NamedTuple):
 def name_of(marker: bytes) -> str:
     """Name a checkpoint: what stands beside its offsets, so that a restore knows its state from an older one's.
 
-    Two checkpoints may have one offset: that of stage campaigns is of the oldest item it holds.
+    Two checkpoints may have one offset: that of stage campaigns is of the oldest item it holds. Two of stage accounts
+    may have one name, if the first had to leave changes for the second: a restore can go on from either.
     """
     return xxhash.xxh3_64_hexdigest(marker)
 

@@ -34,7 +34,7 @@ WARNINGS = {
     "misrouted": "records are in another partition than their account's, by a producer without murmur2: runs differ",
     "watermark_forced": "items came after their tick, from a partition that had been quiet: runs differ",
     "accounts_evicted_early": "accounts were forgotten because there are more than max_accounts: runs differ",
-    "state_made_otherwise": "partitions go on with state that another version or other settings made: runs differ",
+    "state_made_otherwise": "partitions go on with state that other code or other settings made: runs differ",
     "tokens_evicted_early": "first sightings were forgotten for lack of memory: runs differ",
 }
 

@@ -77,7 +77,8 @@ class StageHost:
         batch, follows = handover
         partition = batch.partition
         expected = self.next_offset.get(partition)
-        if expected is None or self.closed:
+        limit = self._limits[partition] if self._limits is not None else None
+        if expected is None or self.closed or (limit is not None and limit <= expected):
             self.stats.skipped += 1
             return  # read again by whoever has the partition next
         if follows > expected:
@@ -85,16 +86,18 @@ class StageHost:
                 f"{self.stage}: records {expected} to {follows - 1} of partition {partition} were lost in Faust."
             )
         started = time.perf_counter()
-        batch = _cut(batch, expected, self._limits[partition] if self._limits is not None else None)
+        after = batch.offsets[-1] + 1 if limit is None else min(batch.offsets[-1] + 1, limit)
+        batch = _cut(batch, expected, limit)
         if not batch.offsets:
             self.stats.skipped += 1
+            self.next_offset[partition] = max(expected, after)  # the last offsets before a limit may have no records
             return
         self.stats.batch_began = time.monotonic()
         try:
             self.emit(self.operators[partition].on_batch(batch))
         finally:
             self.stats.batch_began = 0.0
-        self.next_offset[partition] = batch.offsets[-1] + 1
+        self.next_offset[partition] = after
         self._moved_at[partition] = time.monotonic()
         self._idle.discard(partition)
         stats, size = self.stats, len(batch.offsets)

@@ -168,7 +168,7 @@ COUNTED: dict[str, Counted] = {
             "state_made_otherwise",
             "partitions",
             (),
-            "Partitions restored from state that another version or other settings made.",
+            "Partitions restored from state that other code or other settings made.",
         ),
         ALL,
     ),

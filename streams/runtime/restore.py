@@ -13,7 +13,7 @@ from faust.types import TP
 from streams.config import Settings
 from streams.errors import BrokerError, StateError, TopicError
 from streams.operator import MARKER_KEY, Operator
-from streams.runtime.checkpoint import committed_reader, name_of
+from streams.runtime.checkpoint import NAME_CHARS, committed_reader, name_of
 from streams.runtime.kafka_client import FATAL
 from streams.runtime.topics import STAGES, input_partitions, state_topic
 
@@ -135,7 +135,7 @@ def _restore(
         except StateError as error:
             raise StateError(f"{topic}/{partition}: {error.message}. {ANEW}") from error
         if operator.counters.get(("state_made_otherwise",)):
-            log.warning("state was made by another version or other settings", stage=stage, partition=partition)
+            log.warning("state was made by other code or other settings", stage=stage, partition=partition)
         low, high = consumer.get_watermark_offsets(TopicPartition(input_topic, partition), CALL_TIMEOUT_S)
         if not _together(committed[partition], offset, records[partition]):
             raise _Unsettled(
@@ -154,8 +154,9 @@ def _together(committed: TopicPartition, offset: int | None, records: Mapping[by
         return True
     if offset is None or offset < committed.offset:
         return False
-    # offsets that a tool has set have no name
-    return offset > committed.offset or not committed.metadata or committed.metadata == name_of(records[MARKER_KEY])
+    name = committed.metadata or ""
+    # offsets that a tool has set have no name, or say something else
+    return offset > committed.offset or len(name) != NAME_CHARS or name == name_of(records[MARKER_KEY])
 
 
 def _with_pauses(records: Mapping[bytes, bytes], pause: Callable[[], None]) -> Iterator[tuple[bytes, bytes]]:

@@ -11,7 +11,7 @@ import structlog
 FAILED_EXIT_CODE = 1
 STUCK_EXIT_CODE = 6
 STOP_DEADLINE_S = 10.0  # orchestrators send SIGKILL after 10 to 30 s
-CHECKPOINT_DEADLINE_S = 9.0  # of which this much for the last checkpoints
+CHECKPOINT_DEADLINE_S = 9.0  # of which this much for the last checkpoints; who needs it all leaves no group
 
 log = structlog.get_logger("stillwatch.worker")
 _ending = threading.Lock()

@@ -59,6 +59,7 @@ class Stage:
         self.group = f"{settings.kafka.group_prefix}-{stage}"
         self.stats = StageStats(stage, topic)
         self.host = StageHost(stage, outputs, self.stats, fail, limits)
+        self._limits = limits or {}
         self.app = faust_app(settings, self.group, instance if static else None, self, self._on_batch)
         self.interval_s = float(
             settings.state.campaigns_interval_s if stage == "campaigns" else settings.state.interval_s
@@ -237,7 +238,7 @@ class Stage:
 
     def _lag(self, partition: int) -> int | None:
         end = self.consumer.stable_end(TP(self.topic, partition))
-        return None if end is None else max(0, end - self.done_to(partition))
+        return None if end is None else max(0, min(end, self._limits.get(partition, end)) - self.done_to(partition))
 
     def end_inputs(self) -> None:
         """Tell the operators whose input is worked through (--drain)."""

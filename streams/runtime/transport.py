@@ -79,7 +79,8 @@ class Consumer(driver.Consumer):
             self._round = self._seeks
             for tp, found in records.items():
                 self._follows[tp] = self._fetched.get(tp)
-                self._fetched[tp] = found[-1].offset + 1
+                if tp in self._fetched:  # else it was revoked, or not sought yet: its records are nobody's
+                    self._fetched[tp] = found[-1].offset + 1
             return records
 
     async def _fetch(self, active_partitions: set[TP] | None, timeout: float) -> Any:
@@ -134,13 +135,14 @@ class Consumer(driver.Consumer):
             offsets = {TP(self.hooks.topic, each): offset for each, offset in self.hooks.next_offsets().items()}
             if not offsets:
                 return  # called in the midst of a rebalance: called again at its end
-            self._seeks += 1
-            self._fetched = {}
+            seek = self._forget_fetched()
             try:
                 await self.seek_wait(offsets)
             except IllegalStateError:
                 self.log.info("Partitions moved away while seeking; the next assignment seeks again.")
                 return
+            if seek != self._seeks:
+                return  # they were revoked meanwhile
             self._fetched = dict(offsets)
             self._read_offset.update({tp: offset or None for tp, offset in offsets.items()})
 
@@ -152,9 +154,14 @@ class Consumer(driver.Consumer):
         """
         self.app.flow_control.suspend()
         await self.hooks.before_revoke()
-        self._seeks += 1
-        self._fetched = {}
+        self._forget_fetched()
         await super().on_partitions_revoked(revoked)
+
+    def _forget_fetched(self) -> int:
+        """Hand nothing over that was fetched so far; returns the number of this seek."""
+        self._seeks += 1
+        self._fetched, self._reached = {}, {}
+        return self._seeks
 
 
 class Transport(driver.Transport):

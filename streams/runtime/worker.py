@@ -34,6 +34,7 @@ from streams.runtime.shutdown import (
 from streams.runtime.stage import Stage
 from streams.runtime.stats import HostStats
 from streams.runtime.topics import PROGRESS, STAGES, check_topics, input_partitions, topic_name
+from streams.settings import maker
 
 CLOCK_S = 0.2  # lag, end of input
 PROGRESS_S = 1.0
@@ -60,6 +61,7 @@ class Worker:
         """Check the cluster and connect; raises `BrokerError` or `TopicError` that say what to do."""
         self.settings = settings
         self.drain = drain
+        maker(settings)  # kept: the code that runs is the one that is there now, whatever an upgrade puts in its place
         allocator.share_one_heap()
         admin = reach(settings)
         if wrong := [each for each in check_topics(settings, admin) if each.level != "note"]:

@@ -143,6 +143,64 @@ def test_nothing_is_handed_over_before_the_first_seek():
     assert [None] == asyncio.run(run())
 
 
+def revoke(consumer: FakeConsumer) -> None:
+    """What is called once the last checkpoint is written."""
+    consumer._forget_fetched()
+
+
+def test_nothing_is_handed_over_between_a_revocation_and_the_next_seek():
+    """However often Faust fetches meanwhile: it goes on from the committed offsets, not from the operators' own."""
+
+    async def run() -> list[Handover | None]:
+        consumer = FakeConsumer([{ONE: records(n)} for n in (5, 3, 4, 5)], {0: 5})
+        await consumer.perform_seek()
+        before = await consumer.handovers()
+        revoke(consumer)
+        between = [*await consumer.handovers(), *await consumer.handovers()]
+        await consumer.perform_seek()
+        return [*before, *between, *await consumer.handovers()]
+
+    before, *between, after = asyncio.run(run())
+
+    assert [None, None] == between
+    assert before is not None
+    assert after is not None
+    assert (5, 5) == (before.follows, after.follows)
+
+
+def test_a_seek_during_which_the_partitions_are_revoked_counts_for_nothing():
+    """Their records are nobody's until the next one."""
+
+    class Revoked(FakeConsumer):
+        async def seek_wait(self, partitions: Any) -> None:
+            if not self.sought:
+                revoke(self)
+            await super().seek_wait(partitions)
+
+    async def run() -> list[Handover | None]:
+        consumer = Revoked([{ONE: records(5)}, {ONE: records(5)}], {0: 5})
+        await consumer.perform_seek()
+        found = await consumer.handovers()
+        await consumer.perform_seek()
+        return [*found, *await consumer.handovers()]
+
+    between, after = asyncio.run(run())
+
+    assert between is None
+    assert after is not None
+
+
+def test_positions_of_before_a_revocation_say_nothing_of_what_is_done():
+    """What was read before it is read again."""
+    consumer = FakeConsumer([], {})
+    consumer._fetched, consumer._reached = {ONE: 10}, {ONE: 12}
+
+    revoke(consumer)
+    consumer._fetched = {ONE: 10}
+
+    assert 10 == consumer.done_to(ONE, 10)
+
+
 def test_the_seek_goes_where_the_operators_need_it():
     """Not to the committed offsets; offset 0 included."""
 

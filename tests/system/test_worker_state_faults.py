@@ -78,7 +78,7 @@ def test_state_of_other_settings_is_told(make_settings: Callable[..., Settings],
     settings = make_settings()
     create_topics(settings)
     produce(settings, make_events(1_000))
-    told = "state was made by another version or other settings"
+    told = "state was made by other code or other settings"
     with real_worker(settings, tmp_path) as worker:
         assert until(lambda: read_topic(settings, state_topic(settings, "accounts"), range(4))), worker.log()
         worker.end()

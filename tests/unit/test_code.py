@@ -26,10 +26,10 @@ def printed(program: str, folder: Path) -> str:
 
 def test_all_that_the_stages_import_is_decisive():
     """What runs when events become alerts is among the files whose change is told."""
-    imported = {Path(line) for line in printed(PRINT_MODULES, ROOT.parent).splitlines()}
+    imported = {Path(line).resolve() for line in printed(PRINT_MODULES, ROOT.parent).splitlines()}
 
     assert {"operator.py", "fingerprint.py", "cases.py"} <= {path.name for path in imported}
-    assert imported <= set(decisive_files())
+    assert imported <= {path.resolve() for path in decisive_files()}
 
 
 def test_what_made_state_has_version_code_and_settings_in_its_name():

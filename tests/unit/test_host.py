@@ -148,6 +148,29 @@ def test_the_end_of_input_is_told_once_and_nothing_after_it_is_read():
     assert 1 == [record.value for record in outputs.records].count(b"end")
 
 
+def test_what_comes_after_the_limit_is_no_loss():
+    """--drain of a topic that is still written to: records after its end are left alone, however they are cut."""
+    stage, operator, _ = host(limits={0: 3})
+
+    stage.on_batch(Handover(batch(0, 1, 2, 3), 0))
+    stage.on_batch(Handover(batch(4, 5), 4))
+
+    assert [0, 1, 2] == operator.offsets
+    assert {0: 3} == stage.next_offset
+
+
+def test_a_limit_behind_offsets_without_records_is_reached():
+    """The input may end with those of a transaction, and the batch that follows tells that nothing is left."""
+    stage, operator, _ = host(limits={0: 3})
+
+    stage.on_batch(Handover(batch(0, 1), 0))
+    stage.on_batch(Handover(batch(3, 4), 2))
+    stage.end_input(0, stage.next_offset[0])
+
+    assert [0, 1] == operator.offsets
+    assert operator.finished
+
+
 def test_a_restored_operator_that_is_finished_is_not_told_again():
     """Its end is part of its state."""
     stage, operator, outputs = host(limits={0: 0})

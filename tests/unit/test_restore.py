@@ -21,7 +21,7 @@ OLDER, LATER = b"a marker", b"the marker of the next checkpoint"
         (7, name_of(LATER), None, None, False),
         (7, name_of(OLDER), 8, LATER, True),
         (7, None, 7, LATER, True),  # set by a tool
-        (7, "", 7, LATER, True),
+        (7, "by hand", 7, LATER, True),
     ],
 )
 def test_state_of_an_older_checkpoint_is_not_believed(committed, name, offset, marker, expected):
