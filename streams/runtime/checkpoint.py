@@ -23,6 +23,7 @@ from streams.runtime.topics import state_topic
 TRANSACTION_TIMEOUT_MS = 10_000  # a dead worker's open transaction holds the next restore up for so long
 CALL_TIMEOUT_S = 10.0
 OPEN_TIMEOUT_S = 30.0  # a cluster's first transaction waits until a topic is made for it
+NAME_CHARS = 16
 ABORT_TIMEOUT_S = 2.0  # of the worker's last seconds; the broker aborts what is left
 LOST = frozenset(
     {
@@ -35,9 +36,6 @@ LOST = frozenset(
 )
 
 log = structlog.get_logger("stillwatch.checkpoint")
-
-
-NAME_CHARS = 16
 
 
 class Part(NamedTuple):
