@@ -1,6 +1,6 @@
 """Three workers killed, paused, ended and started at random, and the broker, too: nothing differs in the end.
 
-By hand, ten seeds with 500,000 events each (8 to 13 minutes a seed on two cores):
+By hand, ten seeds with 500,000 events each (4 to 10 minutes a seed on two cores):
 
     export STORM_SEEDS=1,2,3,4,5,6,7,8,9,10 STORM_EVENTS=500000 STORM_STEPS=60
     uv run pytest -n 0 -s tests/system/test_worker_storm.py
