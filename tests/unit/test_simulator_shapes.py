@@ -354,11 +354,22 @@ def test_an_instruction_in_the_system_prompt_shows_as_its_hash():
     assert 1 == len({e["prompt"]["system_hash"] for e in events})
 
 
+def test_sleepers_are_ordinary_until_the_campaign_begins():
+    """They are seen from the plan's start on, and nothing of the campaign's is asked before its own."""
+    (truth,), events = run("fixed_prompt:start_h=2,accounts=60,per_day=200,evade=sleepers")
+    early = {e["account_id"] for e in events if e["event_time"] < truth.start_ms}
+
+    assert len(early) > 50
+    assert min(truth.answered_ms) >= truth.start_ms
+    assert truth.cover > 200
+    assert all(e["event_time"] < truth.start_ms for e in events[: truth.cover])
+
+
 @pytest.mark.parametrize("evasion", [name for name in EVASIONS if name != "copied_cover"])
 def test_evasions_change_the_traffic(evasion):
     """Each evasion leaves its mark on the events."""
-    _, plain = run("fixed_prompt:start_h=0,accounts=30,hours=1")
-    _, evading = run(f"fixed_prompt:start_h=0,accounts=30,hours=1,evade={evasion}")
+    _, plain = run("fixed_prompt:start_h=0.5,accounts=30,hours=1")
+    _, evading = run(f"fixed_prompt:start_h=0.5,accounts=30,hours=1,evade={evasion}")
 
     assert plain != evading
 
@@ -370,6 +381,8 @@ def test_evasions_change_the_traffic(evasion):
         ("hydra:shares=1", "did you mean 'share'"),
         ("hydra:share", "no parameter 'share'"),
         ("hydra:share=lots", "share"),
+        ("reseller:share=0.1", "reseller has no parameter 'share'"),
+        ("stolen_key:evade=jitter", "stolen_key has no parameter 'evade'"),
         ("hydra:share=0", "must be positive"),
         ("hydra:evade=own_network", "did you mean 'own_networks'"),
         ("hydra:items=gsm9k", "did you mean 'gsm8k'"),

@@ -8,7 +8,7 @@ import numpy as np
 from streams.simulator import infra
 from streams.simulator.accounts import PERSONAS, Draft
 from streams.simulator.campaigns.spec import CampaignSpec
-from streams.simulator.content import Write, wrapped
+from streams.simulator.content import Job, Write, wrapped
 from streams.simulator.population import FreshClient, Span
 from streams.simulator.rhythm import HOUR_MS, WORK, Rhythm, flat, weekly
 
@@ -45,6 +45,16 @@ def addresses(drafts: list[Draft]) -> FreshClient:
         return infra.client(rng, where, own[int(rng.random() ** 2 * len(own))])
 
     return fresh
+
+
+def from_then_on(job: Job, start_ms: int) -> Job:
+    """Leave a job until a moment: what its accounts do before is everyday use."""
+    whole = job.share
+
+    def share(rows: np.ndarray) -> np.ndarray:
+        return np.where(rows["time"] < start_ms, 0.0, whole(rows) if callable(whole) else whole)
+
+    return job._replace(share=share)
 
 
 def rotated(frames: Callable[[int], list[str]], items: tuple[str, ...]) -> Write:

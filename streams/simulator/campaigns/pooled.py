@@ -42,14 +42,15 @@ def _campaign(
     drafts = recruit(rng, spec)
     accounts = freeze(rng, drafts)
     start, end = window(span, spec)
-    content = Work(rng, accounts, *jobs)
+    asleep = spec.evades("sleepers")
+    content = Work(rng, accounts, *([evasions.from_then_on(job, start) for job in jobs] if asleep else jobs))
     population = Population(
         name,
         rng,
         accounts,
         evasions.rhythm(span, spec, name),
         content,
-        start_ms=start,
+        start_ms=span.start_ms if asleep else start,
         end_ms=end,
         fresh=evasions.addresses(drafts) if spec.evades("residential") else None,
         even=even and not spec.evades("own_pace"),
@@ -166,7 +167,7 @@ def search(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
         refused = (rows["time"] < scale_up) & (rng.random(len(rows)) < REFUSED_SHARE)
         refused &= (rows["purpose"] == 1) & (rows["status"] == 200)
         rows["refused"][refused] = True
-        rows["output"][refused] = np.minimum(rows["output"][refused], 110)
+        rows["output"][refused] = rows["output"][refused] % 90 + 20  # as long as anybody's refusals
         return rows
 
     searching: Write = write

@@ -13,7 +13,9 @@ ITEMS = ("gsm8k", "gsm8k_backward", "flan_cot", "codegen", "toolformer", "rolepl
 PURPOSES = ("reasoning", "grading", "rubric", "tools", "disguise")
 PLACES = ("text", "system")
 CLEAN = ("human_hours", "aged", "split_payment", "own_devices", "own_domains", "own_networks", "own_pace")
-EVASIONS = (*CLEAN, "clean", "residential", "jitter", "rotate", "copied_cover")
+EVASIONS = (*CLEAN, "clean", "residential", "jitter", "rotate", "copied_cover", "sleepers")
+# Shapes that are about customers, or about one owner's key, have no pool to recruit and nothing of their own to ask.
+ONLY = dict.fromkeys(("reseller", "stolen_key"), ("accounts", "per_day", "start_h", "hours"))
 
 
 class CampaignSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,6 +36,7 @@ class CampaignSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     - ``aged``: none younger than two weeks; ``split_payment``, ``own_devices``, ``own_domains``: none shared;
       ``own_networks``: no exit shared; ``residential``: another address for each session;
     - ``rotate``: other wrappers every few hours; ``copied_cover``: cover traffic repeats prompts of benign accounts;
+    - ``sleepers``: accounts that live an ordinary life, at the same rate, from the plan's start to the campaign's;
     - ``clean``: all of `CLEAN`. Networks stay of the kinds that benign accounts have: a pool of programs that all sit
       in households would be odd.
     """
@@ -77,6 +80,11 @@ class Campaign(msgspec.Struct):
     moments: dict[str, int] = {}
 
 
+def parameters(shape: str) -> tuple[str, ...]:
+    """Return the parameters that a shape reads."""
+    return ONLY.get(shape, CampaignSpec.__struct_fields__[1:])
+
+
 def parse(text: str, defaults: dict[str, CampaignSpec]) -> CampaignSpec:
     """Read ``SHAPE[:key=value,...]``; raise `InputError` naming what is unknown and the nearest that is known.
 
@@ -91,7 +99,7 @@ def parse(text: str, defaults: dict[str, CampaignSpec]) -> CampaignSpec:
     values: dict[str, Any] = {}
     for pair in filter(None, rest.split(",")):
         name, equals, value = pair.partition("=")
-        known = CampaignSpec.__struct_fields__[1:]
+        known = parameters(shape)
         if not equals or name not in known:
             raise InputError(
                 f"campaign {shape} has no parameter {name!r}{_nearest(name, known)}; known are {', '.join(known)}"

@@ -10,6 +10,8 @@ from streams.simulator.kinds.people import newcomers
 from streams.simulator.population import FreshClient, Population, Span
 from streams.simulator.rhythm import DAY_MS, HOUR_MS, LEISURE, WORK, clients, flat, nightly, occasion, weekly
 
+# System prompts that anybody may copy, so that neither is one kind's own: the quick start's, and a public action's.
+QUICK_START, REVIEW_ACTION = digest("You are a helpful assistant."), digest("public review action v2")
 BACKFILL_MS = 2 * DAY_MS
 FAILS_EVERY_MS = 5 * DAY_MS  # how often the other provider of a router fails
 
@@ -23,14 +25,23 @@ def _programs(rng: np.random.Generator, count: int, low: float, high: float) -> 
 
 
 def startup_app(span: Span, count: int) -> Population:
-    """Apps with a system prompt of their own and many users behind one account, after the weeks of real API clients."""
+    """Apps with many users behind one account, after the weeks of real API clients.
+
+    Most that tell their system prompt have one of their own; a third kept the quick start's, and some run a public
+    action's.
+    """
     rng = span.rng("startup")
     drafts = [draft(rng, API) for _ in range(count)]
     newcomers(span, rng, drafts)
     for one in drafts:
         one.rate *= 3
     accounts = freeze(rng, drafts)
-    return Population("startup_app", rng, accounts, clients(accounts.shape), Everyday(rng, accounts))
+    content = Everyday(rng, accounts)
+    for start, step, copied in ((0, 3, QUICK_START), (1, 8, REVIEW_ACTION)):
+        for i in range(start, count, step):
+            if content.systems[i] is not None:
+                content.systems[i] = copied
+    return Population("startup_app", rng, accounts, clients(accounts.shape), content)
 
 
 def sdk_defaults(span: Span, count: int) -> Population:
@@ -47,7 +58,7 @@ def sdk_defaults(span: Span, count: int) -> Population:
         who = rows["account"]
         return said(rng, accounts.topic[who], np.ones(len(rows), int), accounts.language[who])
 
-    content = Work(rng, accounts, Job(write, system=digest("You are a helpful assistant.")))
+    content = Work(rng, accounts, Job(write, system=QUICK_START))
     return Population("sdk_defaults", rng, accounts, weekly(WORK), content)
 
 
@@ -95,7 +106,7 @@ def ci_review(span: Span, count: int) -> Population:
         chosen = (rows["account"] % 2).tolist()
         return [wrappers.fill(frames[i], diff) for i, diff in zip(chosen, diffs, strict=True)]
 
-    content = Work(rng, accounts, Job(write, system=digest("public review action v2")))
+    content = Work(rng, accounts, Job(write, system=REVIEW_ACTION))
     return Population("ci_review", rng, accounts, weekly(WORK), content, fresh=_runners(rng, drafts))
 
 
