@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -63,11 +64,14 @@ class Case(Struct):
     merged_into: str | None = None
     members: dict[int, None] = {}
     named: dict[int, None] = {}  # everybody ever named, as far as still held
+    pooled: dict[int, None] = {}  # whom a family's case has from a pool's
     opening: list[int] = []  # whom it named when it opened, as far as still held
     leaked: int = 0  # exchanges before the alert of those who were named and are held no more
     evidence: list[Evidence] = []  # as last published
     moves: dict[int, tuple[int, int]] = {}  # members that took up a model: when, and its hash
-    pivot: Evidence | None = None  # once enough of them did
+    pools: list[Pool] = []  # as last published: an end, or a move, says nothing new of them
+    moved_to: list[int] = []  # models that enough of them took up, by hash
+    pivot: Evidence | None = None  # of the last of these
     evidence_total: float = 0.0
 
     @property
@@ -81,6 +85,11 @@ def threshold(groups_a_day: int, false_cases_a_day: float) -> float:
     return round(math.log(max(GROUPS_FLOOR, groups_a_day) / false_cases_a_day), 6)
 
 
+def tokens(case: Case) -> list[int]:
+    """Return the tokens that name the pools which a case told last."""
+    return [int(pool.pool_id.removeprefix("pool-"), 16) for pool in case.pools]
+
+
 class Cases:
     """All cases by id, and the records of their revisions."""
 
@@ -90,6 +99,7 @@ class Cases:
         self.bases: dict[str, bytes] = {}  # answered exchanges of each row when the case opened: u4, deflated
         self.dirty: dict[str, None] = {}
         self.new: dict[str, None] = {}  # whose base is not yet in a checkpoint
+        self.naming = Counter[int]()  # tokens by which the cases held call their pools
         self.gone: dict[str, int] = {}  # forgotten since the last checkpoint: size of its base
         self.counts: dict[tuple[str, str, str], int] = {}
 
@@ -124,7 +134,16 @@ class Cases:
             del self.cases[case.alert_id]
             self.dirty.pop(case.alert_id, None)
             self.new.pop(case.alert_id, None)
+            self.naming.subtract(tokens(case))
+        if old:
+            self.naming = +self.naming
         return [case.alert_id for case in old]
+
+    def restore(self, case: Case, base: bytes) -> None:
+        """Take in a case of a checkpoint, with the base in the form that `load_base` reads."""
+        self.load_base(case.alert_id, base)
+        self.cases[case.alert_id] = case
+        self.naming.update(tokens(case))
 
     def needed(self) -> set[int]:
         """Rows that no case can do without: its members, and the account that an account's case is about."""
@@ -141,6 +160,7 @@ class Cases:
                 for row in left:
                     del case.named[row]
                     case.moves.pop(row, None)
+                    case.pooled.pop(row, None)
                 case.opening = [row for row in case.opening if row not in gone]
                 self.dirty[case.alert_id] = None
 
@@ -179,12 +199,15 @@ class Cases:
         before, all_, output = self._exchanges(case)
         case.severity = severity(case, before)
         case.revised_at = now
-        place = set(rows)
-        shown = tuple(
-            Pool(f"pool-{token:016x}", len(inside))
-            for token, found in (pools or ())[:POOLS_MAX]
-            if (inside := place.intersection(found))
-        )
+        if pools is not None:
+            self.naming.subtract(tokens(case))
+            place = set(rows)
+            case.pools = [
+                Pool(f"pool-{token:016x}", len(inside))
+                for token, found in pools[:POOLS_MAX]
+                if (inside := place.intersection(found))
+            ]
+            self.naming.update(tokens(case))
         out = []
         while True:
             part, added_ids = added_ids[:ADDED_MAX_ACCOUNTS], added_ids[ADDED_MAX_ACCOUNTS:]
@@ -209,7 +232,7 @@ class Cases:
                 first_seen=case.first_seen,
                 last_seen=case.last_seen,
                 accounts=Accounts(count, tuple(part), tuple(gone)),
-                pools=shown,
+                pools=tuple(case.pools),
                 exchanges=Exchanges(before, all_, output),
                 evidence=tuple(case.evidence),
                 techniques=TECHNIQUES[case.category],

@@ -1,5 +1,8 @@
 """Deciding about groups: weigh a family again when it has grown, and open, update, merge or close its case."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from streams.campaigns.cases import CLOSE_MARGIN, WITHDRAW_MS, Case
@@ -106,7 +109,8 @@ def weigh(
     core = named(group)
     enough = int(core.sum()) >= MEMBERS_MIN
     part = group.take(core) if enough else group
-    if for_news and case is not None and case.live and not _any_news(state, family, case, part, now):
+    told = _with_the_named(state, group, core, case) if enough else group
+    if for_news and case is not None and case.live and not _any_news(state, family, case, told, now):
         return []
     items = weigh_group(part, state.reference, state.models.get(family.founder), now)
     evidence_total = total(items)
@@ -126,7 +130,30 @@ def weigh(
             return []
         if (case := _adopt(state, family, part)) is None:
             return _open(state, family, part, items, limit, now)
-    return _update(state, case, part, items, limit, now, at_once)
+        told = _with_the_named(state, group, core, case)
+    return _update(state, case, told, items, limit, now, at_once)
+
+
+def _with_the_named(state: CampaignsState, group: Group, core: Any, case: Case | None) -> Group:
+    """Whom to name: with the core those that an open case has named, and that wrap content of their own in its prompts.
+
+    Who is named rests on shares of the group (`naming`), which change with every account that comes: an account would
+    be named, withdrawn and named again. Those stay, too, whom the case named as a pool's before its prompts were known.
+    Evidence rests on the core alone.
+    """
+    if case is None or not case.live:
+        return group.take(core)
+    told = group.take(core | ((group.solid >= 1) & (group.fresh >= 1) & group.among(set(case.members))))
+    rows = {*told.at.tolist(), *(row for row in case.pooled if row in case.members)}
+    return (
+        told if len(rows) == len(told) else Group(state.table, state.shared, _blank(state, rows), told.tokens, told.now)
+    )
+
+
+def _blank(state: CampaignsState, rows: Iterable[int]) -> dict[int, Member]:
+    """Make members of accounts that need not show what the others share."""
+    found = state.table.rows
+    return {row: Member(int(found["first"][row]), int(found["last"][row]), 1, 0, 0) for row in rows}
 
 
 def _partner(state: CampaignsState, family: Family, group: Group) -> Family | None:
@@ -163,6 +190,7 @@ def _adopt(state: CampaignsState, family: Family, group: Group) -> Case | None:
             del state.pool_cases[alert_id]
             state.case_of[family.founder] = alert_id
             case.founder = family.founder
+            case.pooled = dict.fromkeys(case.members)
             state.cases.dirty[alert_id] = None
             return case
     return None
@@ -255,10 +283,8 @@ def merge(state: CampaignsState, now: int) -> list[Record]:
 
 def _take_over(state: CampaignsState, into: Case, gone: Case, family: Family, now: int) -> list[Record]:
     members = state.families.members(family)
-    for row in {**into.members, **gone.members}:
-        if row not in members:  # it no longer shows the family's tokens
-            account = state.table.rows[row]
-            members[row] = Member(int(account["first"]), int(account["last"]), 1, 0, 0)
+    # some no longer show the family's tokens
+    members |= _blank(state, (row for row in {**into.members, **gone.members} if row not in members))
     group = Group(state.table, state.shared, members, _tokens(state, family), now)
     group = group.take(np.isin(group.at, list({**into.members, **gone.members})))
     items = weigh_group(group, state.reference, state.models.get(family.founder), now)

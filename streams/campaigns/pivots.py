@@ -5,6 +5,7 @@ with a release too, so a move adds little to the evidence; it is a revision of i
 wants to know at once.
 """
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -36,16 +37,26 @@ def note(state: CampaignsState, signals: Any, rows: Any) -> None:
 
 
 def tell(state: CampaignsState, now: int) -> list[Record]:
-    """Revise cases of which enough accounts have taken up one model within a day; each once."""
+    """Revise cases of which enough accounts have taken up one model within a day; once for each model.
+
+    Accounts use second models of their own: three of sixty do so by themselves, and must not hide a move that follows.
+    """
     out: list[Record] = []
     for case in state.cases.live():
-        if case.pivot is not None or len(case.moves) < ACCOUNTS_MIN:
+        if len(case.moves) < ACCOUNTS_MIN:
             continue
-        moved = [model for row, (time, model) in case.moves.items() if row in case.members and time > now - DAY_MS]
-        most = max((moved.count(model) for model in set(moved)), default=0)
+        moved = Counter(
+            model
+            for row, (time, model) in case.moves.items()
+            if row in case.members and time > now - DAY_MS and model not in case.moved_to
+        )
+        if not moved:
+            continue
+        model, most = min(moved.items(), key=lambda item: (-item[1], item[0]))
         share = most / len(case.members)
         if most < ACCOUNTS_MIN or share < SHARE_MIN:
             continue
+        case.moved_to.append(model)
         value = 0.3 + 0.5 * ramp(share, SHARE_MIN, 0.5)
         detail = f"{most} of {len(case.members)} accounts took up one model within a day"
         case.pivot = evidence("I16", value, round(share, 4), SHARE_MIN, detail)

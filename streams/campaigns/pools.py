@@ -31,7 +31,8 @@ def look_for_relays(state: CampaignsState, now: int) -> list[Record]:
         kept = _kept(state, group, "reseller", now)
         # whom the first customers seemed to have in common with the pool, and who has had none since, leaves
         kept = kept.take(customers.served(kept.rows))
-        _take_in(state, found, (founder, kept, customers.weigh(group, common)), now)
+        if len(kept):  # each of three measures leaves half of them, all three perhaps nobody
+            _take_in(state, found, (founder, kept, customers.weigh(group, common)), now)
     return _settle(state, "reseller", found, now)
 
 
@@ -91,7 +92,7 @@ def look_behind_proxies(state: CampaignsState, now: int) -> list[Record]:
             out += _into_family(state, case, now)
     covered = _covered(state)
     found = [
-        (founder, group, weigh(group, state.reference, None, now))
+        (founder, _kept(state, group, "distillation", now), weigh(group, state.reference, None, now))
         for founder, group in proxies.pools(state.table, state.shared, state.families, covered, now)
     ]
     found += [
@@ -125,6 +126,7 @@ def _into_family(state: CampaignsState, pool: Case, now: int) -> list[Record]:
             continue
         if 2 * len(case.members.keys() & pool.members.keys()) >= len(pool.members):
             group = cohorts.group_of(state.table, state.shared, sorted({**case.members, **pool.members}), now)
+            case.pooled |= pool.members
             return revise(state, case, "updated", group, [], state.limit, now) + end_in(state, pool, case, now)
     return []
 
@@ -133,20 +135,33 @@ def _settle(state: CampaignsState, category: Category, found: list[Found], now: 
     """Give every pool the case it had before, end cases whose pools became one, and open new ones.
 
     A case goes on in the pool with most of the accounts that it named when it opened. The oldest case of a pool
-    survives, and the others end in it.
+    survives, and the others end in it. Two rules may find much the same accounts: whoever is mostly inside a pool that
+    has a case opens none.
     """
     mine: list[list[Case]] = [[] for _ in found]
     rows = [set(group.at.tolist()) for _, group, _ in found]
+    stands = [total(items) >= state.limit - CLOSE_MARGIN for _, _, items in found]
     held = [case for alert_id in state.pool_cases if (case := state.cases.cases[alert_id]).category == category]
     for case in held:
         known = _known_by(case)
         alike = [i for i, each in enumerate(rows) if 2 * len(each & known) >= min(len(each), len(known))]
         if alike and case.status != "merged":
             opening = set(case.opening)
-            best = max(alike, key=lambda i: (len(rows[i] & opening), len(rows[i] & case.members.keys()), -i))
+            # of two rules that find the same of them, the one that keeps the case open, then the one that finds more
+            best = max(
+                alike,
+                key=lambda i: (
+                    len(rows[i] & opening),
+                    len(rows[i] & case.members.keys()),
+                    stands[i],
+                    len(rows[i]),
+                    -i,
+                ),
+            )
             mine[best].append(case)
     quiet = now - state.settings.campaigns.close_after_ms
     out: list[Record] = []
+    taken = [rows[i] for i, cases in enumerate(mine) if any(case.live for case in cases)]
     # who leaves a case does so before another case names him
     for i in sorted(range(len(found)), key=lambda i: not any(case.live for case in mine[i])):
         (founder, group, items), cases = found[i], mine[i]
@@ -156,10 +171,14 @@ def _settle(state: CampaignsState, category: Category, found: list[Found], now: 
             out += _go_on(state, min(live, key=_age), live, group, items, now)
         elif total(items) < state.limit or int(group.rows["last"].max()) < quiet:
             continue  # what is quiet would be closed at once
+        elif any(2 * len(rows[i] & other) >= len(rows[i]) for other in taken):
+            continue
         elif ended:
             out += _reopen(state, max(ended, key=lambda case: case.revised_at), group, items, now)
+            taken.append(rows[i])
         else:
             out += _open(state, category, founder, group, items, now)
+            taken.append(rows[i])
     return out
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from streams.campaigns.cases import Case
+from streams.campaigns.cases import Case, tokens
 from streams.campaigns.group import Group
 from streams.campaigns.nats import total
 from streams.campaigns.state import HOUR_MS, CampaignsState
@@ -15,8 +15,31 @@ def revise(
 ) -> list[Record]:
     """Publish a revision of a cluster's case, with the group as its members; their own cases end in it."""
     rows = group.at.tolist()
-    out = state.cases.revise(case, status, rows, items, limit, now, group.pools, int(group.last.max()))
+    out = state.cases.revise(case, status, rows, items, limit, now, _pools(state, case, group), int(group.last.max()))
     return out + _join_account_cases(state, case, now)
+
+
+def _pools(state: CampaignsState, case: Case, group: Group) -> list[tuple[int, list[int]]]:
+    """Pools of a group: the token that names each, and its accounts; by its oldest token, if it has no name yet.
+
+    A pool keeps the name that the case gave it, and takes one that another case gave it, if that token joins a quarter
+    of it: the two campaigns use one pool. A token names a pool if most of those who show it are in there.
+    """
+    shown, mine = group.infrastructure, set(tokens(case))
+    known = {token: shown[token][1] for token in shown if token in mine or state.cases.naming[token] > 0}
+    founders = {founder for founder, _ in group.pools}
+    found: dict[int, list[int]] = {}
+    for founder, rows in group.pools:
+        inside = set(rows)
+        names = []
+        for token, users in known.items():
+            n = len(inside.intersection(users))
+            if token in found or (token in founders and token != founder) or 2 * n <= len(users):
+                continue
+            if token in mine or 4 * n >= len(rows):
+                names.append((token in mine, n, -token))
+        found[-max(names)[2] if names else founder] = rows
+    return list(found.items())
 
 
 def close(state: CampaignsState, case: Case | None, now: int, items: list[Evidence]) -> list[Record]:

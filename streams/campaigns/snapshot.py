@@ -179,8 +179,7 @@ class Snapshot:
         state.families.common.restore(telling)
         for case in sorted(cases, key=lambda case: case.number):
             pieces = [bases[key] for key in sorted(bases) if key[:-1] == case.alert_id.encode()]
-            state.cases.load_base(case.alert_id, b"".join(pieces))
-            state.cases.cases[case.alert_id] = case
+            state.cases.restore(case, b"".join(pieces))
         op.ticks.restore(marker.position)
         op.marked, op.active = marker.marked, marker.active
         return marker.offset

@@ -6,7 +6,7 @@ from typing import get_args
 import click
 import msgspec
 
-from streams.commands.alert_text import block, by_axis, case_text
+from streams.commands.alert_text import block, by_axis, case_text, clearing
 from streams.commands.options import JSON, echo_json, with_settings
 from streams.config import Settings
 from streams.contracts.alert import AlertEvent, Category, Kind, Severity
@@ -135,6 +135,7 @@ def _case_json(case: Case, history: list[AlertEvent]) -> dict[str, object]:
         "active": case.active,
         "latest": case.latest,
         "evidence_by_axis": evidence,
+        "clearing": None if (reasons := clearing(case.latest)) is None else [each.indicator for each in reasons],
         "members": case.members,
         "history": [
             {

@@ -177,6 +177,7 @@ def test_show_json_is_the_folded_case(tmp_path: Path):
     assert ["ann", "bob"] == case["members"]
     assert not case["active"]
     assert 10.0 == case["evidence_by_axis"]["structure"]["contribution"]
+    assert [item.indicator for item in clearing(revision()) or ()] == case["clearing"]
     assert ["open", "closed"] == [each["status"] for each in case["history"]]
 
 

@@ -57,6 +57,17 @@ def test_told_once():
     assert ["I1", "I16"] == [item.indicator for item in decode_alert(later.value).evidence]
 
 
+def test_each_model_is_told():
+    """Three accounts that took up one model by themselves do not hide the move to another; each is told once."""
+    pool = Pool()
+    first = pool.take_up(range(3), 3, 1.0)
+    (moved,) = pool.take_up(range(10, 30), 7, 2.0)
+
+    told = [next(item for item in alert.evidence if item.indicator == "I16") for alert in (*first, moved)]
+    assert ["3 of 40", "20 of 40"] == [item.detail[:8].strip() for item in told]
+    assert [] == pool.take_up(range(30, 35), 3, 3.0)
+
+
 def test_models_of_all_kinds():
     """Accounts that each take up another model do not move together, nor do three over three days."""
     pool = Pool()

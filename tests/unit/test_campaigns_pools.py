@@ -3,15 +3,19 @@
 import numpy as np
 from campaign_feed import HOUR_MS, SETTINGS, START_MS
 
+from streams.campaigns.cohorts import group_of
 from streams.campaigns.families import Member
 from streams.campaigns.group import Group
+from streams.campaigns.groups import _with_the_named
 from streams.campaigns.nats import evidence
 from streams.campaigns.pools import _into_family, _kept, _settle
-from streams.campaigns.publish import account_case
+from streams.campaigns.publish import _pools, account_case, close
+from streams.campaigns.shared import SharedToken
 from streams.campaigns.state import CampaignsState
 from streams.campaigns.upkeep import close_quiet
 from streams.contracts.alert import AlertEvent, decode_alert
 from streams.contracts.fold import fold_all
+from streams.contracts.packets import PAYMENT
 
 LEFT, RIGHT = range(8), range(8, 13)
 
@@ -124,6 +128,54 @@ def test_evidence_that_comes_and_goes():
     assert [tuple(LEFT)] == town.members()
 
 
+def test_two_rules_that_find_the_same_accounts():
+    """Whoever is inside a pool that has a case, or opens one at the same look, opens none; one apart from it does."""
+    town = Town()
+    inside, apart = range(5), range(13, 18)
+
+    told = [alert for _ in range(6) for alert in town.look(LEFT, inside, apart)]
+    assert [("open", 8), ("open", 5)] == [(alert.status, alert.accounts.count) for alert in told]
+    assert [] == town.look(inside, LEFT, apart)
+
+    young = Town()
+    told = [alert for _ in range(6) for alert in young.look(inside, LEFT)]
+    assert [("open", 5), ("updated", 8)] == [(alert.status, alert.accounts.count) for alert in told]
+
+
+def test_an_end_and_a_move_say_which_pools():
+    """Revisions that say nothing new of a case's pools repeat them."""
+    town = Town()
+    (opened,) = town.look(LEFT)
+    case = town.state.cases.cases[opened.alert_id]
+    town.state.cases.revise(case, "updated", list(LEFT), [], 11.5, town.now, [(7, [0, 1, 2])])
+    (closed,) = close(town.state, case, town.now, [])
+
+    assert [("pool-0000000000000007", 3)] == [(p.pool_id, p.accounts) for p in decode_alert(closed.value).pools]
+
+
+def test_a_pool_keeps_its_name():
+    """... that its case gave it, or another case, though one token is older: unless that token joins few of it."""
+    town = Town()
+    shared, cases = town.state.shared, town.state.cases
+    for number, first, members in ((5, 300, range(9)), (3, 100, range(4, 8)), (4, 200, range(2))):
+        token = shared._add(SharedToken(number, PAYMENT, START_MS + first))
+        token.seen, token.degree = dict.fromkeys(members, START_MS), len(members)
+        for row in members:
+            shared.infrastructure_of.setdefault(row, []).append(number)
+    pool = list(range(9))
+    group = group_of(town.state.table, shared, pool, town.now)
+    one, other = (cases.open("cluster", "reseller", founder, [0], founder, town.now, town.now) for founder in (1, 2))
+    assert [[(3, pool)]] * 2 == [_pools(town.state, case, group) for case in (one, other)]
+
+    for name, for_other in ((5, 5), (4, 3)):
+        cases.revise(one, "updated", [0], [], 11.5, town.now, [(name, [0])])
+        assert [[(name, pool)], [(for_other, pool)]] == [_pools(town.state, case, group) for case in (one, other)]
+
+    cases.revise(one, "closed", [0], [], 11.5, town.now)
+    cases.forget(town.now + 1)
+    assert not cases.naming
+
+
 def test_who_stays_in_a_pool():
     """Accounts that a pool's case names stay in it while they pause, unless a family's case has come to name them."""
     town = Town()
@@ -150,6 +202,24 @@ def test_a_pool_ends_in_the_campaign_that_covers_it():
 
     assert (family.alert_id, ["account-05", "account-06", "account-07"]) == (taken.alert_id, list(taken.accounts.added))
     assert (opened.alert_id, "merged", family.alert_id) == (ended.alert_id, ended.status, ended.merged_into)
+    assert set(LEFT) == set(family.pooled)
+
+
+def test_who_was_named_stays_while_a_campaign_goes_on():
+    """... if he wraps content of his own in its prompts, or was named for his pool, though the core leaves him out."""
+    town = Town()
+    family = town.state.cases.open("cluster", "distillation", 99, list(range(6)), 99, town.now, town.now)
+    town.state.cases.revise(family, "open", list(range(6)), [], 0.0, town.now, [], town.now)
+    family.pooled = {5: None, 7: None}
+    used = {row: Member(START_MS, town.now, 5, fresh, 1, solid) for row, solid, fresh in
+            ((0, 3, 3), (1, 3, 3), (2, 1, 1), (3, 1, 0), (4, 0, 1), (8, 3, 3))}  # fmt: skip
+    group = Group(town.state.table, town.state.shared, used, [], town.now)
+    core = group.among({0, 1})
+
+    assert [0, 1, 2, 5] == _with_the_named(town.state, group, core, family).at.tolist()
+    assert [0, 1] == _with_the_named(town.state, group, core, None).at.tolist()
+    close(town.state, family, town.now, [])
+    assert [0, 1] == _with_the_named(town.state, group, core, family).at.tolist()
 
 
 def test_an_account_case_ends_in_the_pool_that_the_account_joins():
