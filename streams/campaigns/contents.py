@@ -52,7 +52,9 @@ def listed(group: Group) -> float:
     # few, but more than clients that try again make: a list of a thousand shows at the hundredth exchange
     share, usual = repeated / exchanges, RESENT_SHARE * exchanges
     surprise = (repeated - usual) / math.sqrt(usual + 1.0)
-    return max(found, ramp(share, 0.05, 0.35), ramp(surprise, 1, 4) * ramp(share, 0.015, 0.03))
+    # so few are what a list repeats at its beginning; once it would have repeated far more, they are a campaign's own
+    few = ramp(surprise, 1, 4) * ramp(share, 0.015, 0.03) * (1.0 - unlisted(group))
+    return max(found, ramp(share, 0.05, 0.35), few)
 
 
 def unlisted(group: Group) -> float:

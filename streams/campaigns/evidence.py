@@ -30,6 +30,7 @@ OWNERS_MAX = 6.5
 PURPOSE_MAX = 4.0
 BOTH_WEIGHT = 0.25
 DAY_MS = 86_400_000
+STOPPED_MS = 3_600_000  # without an exchange: thirteen a day pause for less than two hours, in sessions for more
 
 
 def weigh(group: Group, reference: Reference, models: ClusterModels | None, now: int) -> list[Evidence]:
@@ -163,7 +164,9 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
     if n >= 8:
         # a router splits its load evenly; people's volumes are heavy-tailed (lognormal with sigma above 1)
         if float(group.uses.mean()) >= 3:
-            days = np.maximum(1 / 24, (now - group.first) / DAY_MS)
+            # of an account that is used no more, as burners are after an hour, the time that it was
+            until = np.minimum(now, group.last + STOPPED_MS)
+            days = np.maximum(1 / 96, (until - group.first) / DAY_MS)
             volumes = np.log(np.maximum(1, group.uses) / days)
             deviation = float(volumes.std())
             value = 2.0 * ramp(0.9 - deviation, 0, 0.6) - 2.0 * ramp(deviation, 0.9, 1.6)

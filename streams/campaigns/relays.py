@@ -34,13 +34,23 @@ FEW_USUAL = 0.5  # of the pool's median networks by exchange
 FEW_OWNERS = 8  # as many roaming strangers meet by chance
 OWNERS_MAX = 5.5
 IDLE_MS = 86_400_000
+# Links live as long (`accounts.infrastructure_ttl_ms`); what is older no longer joins accounts, and a browser that was
+# brought up to date every month, or a place that was left, makes nobody a router.
+FADE_MS = 14 * 86_400_000
 
 
 def candidates(table: AccountTable, now: int, networks_min: int = NETWORKS_MIN, clients_min: int = CLIENTS_MIN) -> Any:
     """Rows of accounts with many networks and many clients."""
     rows = table.used
     mask = (rows["networks"] >= networks_min) & (rows["clients"] >= clients_min) & (now - rows["last"] < IDLE_MS)
-    return np.flatnonzero(mask)
+    at = np.flatnonzero(mask)
+    recent = _recent(rows[at], now)
+    return at[(rows["networks"][at] * recent >= networks_min) & (rows["clients"][at] * recent >= clients_min)]
+
+
+def _recent(rows: Any, now: int) -> Any:
+    """Share of what accounts ever showed that is of the last two weeks, as if they had always shown as much."""
+    return np.minimum(1.0, FADE_MS / np.maximum(1, now - rows["first"].astype(np.int64)))
 
 
 def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int, Group]]:
@@ -52,8 +62,9 @@ def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int
     out = []
     large: set[int] = set()
     for founder, group in _joined(table, shared, candidates(table, now, FEW_NETWORKS_MIN, FEW_CLIENTS_MIN), now):
-        met, networks = _meets(group), group.rows["networks"]
-        many = (networks >= NETWORKS_MIN) & (group.rows["clients"] >= CLIENTS_MIN)
+        recent = _recent(group.rows, now)
+        met, networks = _meets(group), group.rows["networks"] * recent
+        many = (networks >= NETWORKS_MIN) & (group.rows["clients"] * recent >= CLIENTS_MIN)
         least = np.where(many, MEETS_SHARE, FEW_MEETS_SHARE) * networks
         pool = group.take((met >= MEETS_MIN) & (met >= least))
         if len(pool) >= FEW_POOL_MIN:
@@ -64,7 +75,7 @@ def pools(table: AccountTable, shared: SharedTokens, now: int) -> list[tuple[int
             large.update(pool.at.tolist())
     for founder, group in _joined(table, shared, candidates(table, now), now):
         met = _meets(group)
-        pool = group.take((met >= MEETS_MIN) | (met >= MEETS_SHARE * group.rows["networks"]))
+        pool = group.take((met >= MEETS_MIN) | (met >= MEETS_SHARE * group.rows["networks"] * _recent(group.rows, now)))
         if len(pool) >= POOL_MIN and 2 * len(large.intersection(pool.at.tolist())) < len(pool):
             out.append((founder, pool))
     return out
@@ -93,22 +104,26 @@ def weigh(group: Group, now: int) -> list[Evidence]:
     """Evidence that a pool resells access, in nats."""
     rows = group.rows
     owners = group.owners()
-    networks, clients = float(np.median(rows["networks"])), float(np.median(rows["clients"]))
+    recent = _recent(rows, now)
+    networks, clients, countries = (
+        float(np.median(rows[name] * recent)) for name in ("networks", "clients", "countries")
+    )
     tokens = group.infrastructure
     shared = [inside for token, inside in tokens.values() if token.kind == NETWORK]
     wide = sum(1 for inside in shared if len(inside) >= 2)
     days = np.maximum(1 / 24, (rows["last"] - rows["first"]) / 86_400_000)
     deviation = float(np.log(np.maximum(1, rows["exchanges"]) / days).std())
     volume = float(np.median(rows["exchanges"] / days))
-    countries = float(np.median(rows["countries"]))
     # runners of one cloud meet by the dozen, too, but are of one country and one client each
     strangers = min(OWNERS_MAX, OWNERS_WEIGHT * math.log(max(1.0, len(owners) / FEW_OWNERS)))
     strangers *= ramp(clients, 1, 2) * ramp(countries, 0.5, 2)
     items = [
-        evidence("I20", 3.5 * ramp(math.log(max(1.0, networks)), 1.6, 3.4), networks, 2,
-                 "networks an account (median)"),
-        evidence("I22", 2.0 * ramp(clients, 2, 8), clients, 1, "clients an account (median)"),
-        evidence("I15", 2.0 * ramp(countries, 1, 4), countries, 0, "new countries an account (median)"),
+        evidence("I20", 3.5 * ramp(math.log(max(1.0, networks)), 1.6, 3.4), round(networks, 4), 2,
+                 "networks an account in two weeks (median)"),
+        evidence("I22", 2.0 * ramp(clients, 2, 8), round(clients, 4), 1,
+                 "clients an account in two weeks (median)"),
+        evidence("I15", 2.0 * ramp(countries, 1, 4), round(countries, 4), 0,
+                 "new countries an account in two weeks (median)"),
         evidence("I12", 4.5 * ramp(math.log1p(wide), 0.7, 2.4) + strangers, wide, 0,
                  "customers' networks seen on two accounts or more"),
         evidence("I29", 2.0 * ramp(0.7 - deviation, 0, 0.5) - 1.0 * ramp(deviation - 1.0, 0, 1.0), round(deviation, 4),

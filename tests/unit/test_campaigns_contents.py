@@ -45,6 +45,26 @@ def test_work_of_its_own_shows_once_a_list_would_have_repeated_itself(frames, ex
     assert all(said < 1.0 for said in runs(frames, exchanges // 2, 1_000_000, 0)), "too soon"
 
 
+def drawing(questions: int, exchanges: int) -> Any:
+    """A group whose three prompts have each wrapped so many contents, drawn from as many questions."""
+    drawn = random.Random(3)
+    tokens = [SharedToken(frame + 1, TEMPLATE, 0) for frame in range(3)]
+    for token in tokens:
+        token.exchanges, token.contents = exchanges, {drawn.randrange(questions) + 1 for _ in range(exchanges)}
+    return SimpleNamespace(tokens=tokens)
+
+
+def test_a_few_repetitions_among_many_exchanges_are_no_list():
+    """Two in a hundred are what a list repeats at its beginning, and by the thousandth exchange a tenth of that."""
+    early, late, own = drawing(1_319, 100), drawing(1_319, 400), drawing(9_000, 400)
+    exchanges, again, _ = counts(own.tokens)
+
+    assert 0.018 < again / exchanges < 0.03
+    assert listed(early) > 0.05
+    assert listed(late) > 0.2
+    assert (0.0, 1.0) == (listed(own), unlisted(own))
+
+
 def test_no_exchanges_say_nothing():
     """A group whose prompts nobody has counted yet is held for neither."""
     group: Any = SimpleNamespace(tokens=[SharedToken(1, TEMPLATE, 0)])

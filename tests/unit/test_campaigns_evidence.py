@@ -242,6 +242,44 @@ def test_a_tool_that_strangers_ask_single_questions(but: Callable[[Crowd], None]
     assert nats == of_all(as_group(crowd), "benign.tool")
 
 
+def test_load_is_that_of_the_time_that_an_account_was_used():
+    """Burners of an hour each, thrown away one after the other, carried the same load; who paused for long did not."""
+    crowd = Crowd()
+    members = {row: Member(NOW - row * HOUR_MS - HOUR_MS, NOW - row * HOUR_MS, 50, 0, 1, 50) for row in range(N)}
+    burnt = Group(crowd.table, crowd.shared, members, [crowd.template], NOW)
+    others = {row: m if row % 2 else Member(m.first, m.last, 5, 0, 1, 5) for row, m in members.items()}
+    uneven = Group(crowd.table, crowd.shared, others, [crowd.template], NOW)
+
+    even, not_so = (of_all(weigh(group, Reference(), None, NOW), "I29") for group in (burnt, uneven))
+    assert even > 1.0 > 0.0 >= not_so
+
+
+def test_a_long_life_does_not_hide_what_an_account_is_used_for_now():
+    """All of the last day's traffic is all of it, however much there was in the month before."""
+    crowd = Crowd()
+    crowd.rows["first"][crowd.at] = NOW - 30 * DAY_MS
+    crowd.rows["exchanges"][crowd.at] = 31 * 36
+    members = {row: Member(NOW - DAY_MS, NOW, 36, 20, 1, 36) for row in range(N)}
+    aged = Group(crowd.table, crowd.shared, members, [crowd.template], NOW)
+    assert aged.purity == pytest.approx(36 / (31 * 36 / 30))
+    assert named(aged).all()
+
+    copied = {row: Member(NOW - 10 * DAY_MS, NOW, 36, 20, 1, 36) for row in range(N)}
+    assert Group(crowd.table, crowd.shared, copied, [crowd.template], NOW).purity == pytest.approx(0.097, abs=0.001)
+
+
+@pytest.mark.parametrize("days", [10, 100])
+def test_what_an_account_showed_in_a_hundred_days_makes_no_router(days):
+    """Thirty networks and eight clients in ten days are customers', in a hundred a traveller's with new browsers."""
+    crowd = Crowd()
+    for name, value in (("first", NOW - days * DAY_MS), ("networks", 30), ("clients", 8), ("countries", 3)):
+        crowd.rows[name][crowd.at] = value
+
+    assert (N if days == 10 else 0) == len(relays.candidates(crowd.table, NOW))
+    found = {item.indicator: item.contribution for item in as_relay(crowd)}
+    assert (days == 10) == (found.get("I20", 0.0) > 3.0) == (found.get("I22", 0.0) == 2.0)
+
+
 def test_a_prompt_without_a_purpose_takes_none_away():
     """A system prompt under all of their traffic, cover included, does not dilute what a template asks for."""
     crowd = Crowd()
