@@ -39,6 +39,9 @@ QUICK = Mode(2_000, "1", "", "", 1, 0, "101-104", "", "")
 FULL = Mode(20_000, "20046-20065", "20046-20053", "20046-20049", 8, 2, "101-108", "101-102", "101")
 HOURS = 6.0  # of benign runs; benchmark.toml has those of the others
 MONTH_ACCOUNTS, MONTH_H = 1_000, 720.0  # all kinds at once; 8 such runs are 30 million exchanges
+MONTH_RELEASE_H = (
+    250.0  # of a new model, on the eleventh day: everybody who takes it up, and the rush over public test sets
+)
 
 
 def _seeds(text: str) -> tuple[int, ...]:
@@ -154,7 +157,7 @@ def _calibration(settings: Settings, options: dict[str, Any]) -> "list[Task]":
     accounts = options["accounts"] or mode.accounts
     found = benign_runs(_seeds(mode.calibration_seeds), accounts, options["hours"] or HOURS, "thresholds")
     months = _seeds(mode.calibration_month_seeds)
-    found += benign_runs(months, min(accounts, MONTH_ACCOUNTS), MONTH_H, "thresholds-month")
+    found += benign_runs(months, min(accounts, MONTH_ACCOUNTS), MONTH_H, "thresholds-month", release_h=MONTH_RELEASE_H)
     found += benign_runs(_seeds(mode.calibration_crowd_seeds), accounts, HOURS, "thresholds-crowds", FULL_SIZES)
     return [Task(run, settings, code_digest(), detect=False, matched={}) for run in found]
 
@@ -182,7 +185,7 @@ def _tasks(
         found = benign_runs(seeds, accounts, options["hours"] or HOURS)
     crowds = _seeds(mode.crowd_seeds) if asked is None else ()
     found += benign_runs(crowds, accounts, HOURS, "crowds", FULL_SIZES)
-    months = benign_runs(month, min(accounts, MONTH_ACCOUNTS), MONTH_H, "month")
+    months = benign_runs(month, min(accounts, MONTH_ACCOUNTS), MONTH_H, "month", release_h=MONTH_RELEASE_H)
     compared = seeds if asked is not None else seeds[: mode.baseline_seeds]
     compared_months = month[: mode.baseline_month_seeds]
     return [Task(run, settings, code_digest(), matched=matched if run.seed in compared else None) for run in found] + [

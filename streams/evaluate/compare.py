@@ -34,7 +34,7 @@ def summarise_methods(
             ours = [next((m for m in run.measured if m.row == row.id), None) for run in runs]
             leak = median([float(m.leaked) if m.caught else math.inf for m in ours if m is not None])
             row.baselines[entry.name] = BaselineRow(
-                finite(leak), finite(at_matched), finite(at_usual), leak <= at_matched
+                finite(leak), finite(at_matched), finite(at_usual), math.isfinite(leak) and leak <= at_matched
             )
         false = [
             sum(_false([by[entry.name] for by in _of(same, kind)]) for same in backgrounds(runs)) for kind in KINDS

@@ -62,7 +62,7 @@ def _verdict(found: summary.Summary) -> list[str]:
         ("precision", {row.id: row.precision for row in found.rows}, summary.PRECISION_GOAL),
         ("recall", {row.id: row.recall for row in found.rows}, summary.RECALL_GOAL),
     ):
-        below = [name for name, value in values.items() if value < goal]
+        below = [name for name, value in values.items() if not value >= goal]  # nobody named is not nobody wrong
         out.append(
             f"- Rows with a {what} of {_percent(goal)}: {len(values) - len(below)} of {len(values)}{_but(below)}."
         )
@@ -70,8 +70,8 @@ def _verdict(found: summary.Summary) -> list[str]:
     if found.baselines:
         later = [row.id for row in found.rows if not all(one.beaten for one in row.baselines.values())]
         out.append(
-            f"- No other method is earlier at a matched rate of false cases on {len(found.rows) - len(later)} of "
-            f"{len(found.rows)} rows{_but(later)}."
+            f"- Caught, and no later than by any other method at a matched rate of false cases: "
+            f"{len(found.rows) - len(later)} of {len(found.rows)} rows{_but(later)}."
         )
     return [*out, ""]
 
@@ -127,14 +127,25 @@ def _accounts(found: summary.Summary) -> list[str]:
         (
             row.id,
             f"{_percent(row.precision, 2)} {_between(row.precision_interval)}",
+            _percent(row.precision_worst, 1),
             f"{_percent(row.recall)} {_between(row.recall_interval)}",
+            _percent(row.recall_worst, 1),
             "" if row.rand is None else f"{row.rand:.2f}",
             f"{row.cases:.1f}",
             f"{row.pools[0]:.1f} of {row.pools[1]:.1f}",
         )
         for row in found.rows
     ]
-    columns = ("row", "precision", "recall", "adjusted Rand of the run", "cases", "pools said")
+    columns = (
+        "row",
+        "precision, mean",
+        "worst",
+        "recall, mean",
+        "worst",
+        "adjusted Rand of the run",
+        "cases",
+        "pools said",
+    )
     return [
         "## Accounts that are named",
         "",
@@ -202,7 +213,7 @@ def _baselines(found: summary.Summary) -> list[str]:
         cells = [_n(next(iter(row.baselines.values())).ours)] if row.baselines else [""]
         for base in found.baselines:
             one = row.baselines.get(base.name)
-            mark = "" if one is None or one.beaten else " **earlier**"
+            mark = "" if one is None or one.beaten or one.matched is None else " **earlier**"
             cells.append("" if one is None else f"{_n(one.matched)} / {_n(one.usual)}{mark}")
         lines.append((row.id, *cells))
     about = [

@@ -2,13 +2,13 @@
 
 import bisect
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 
 from streams.contracts.alert import AlertEvent
 from streams.evaluate.results import FalseCase, Measured, Members
 from streams.evaluate.rows import Row
-from streams.evaluate.score import Outcome, Score, ever_named
+from streams.evaluate.score import Outcome, Score, ever_named, members
 from streams.simulator.truth import CampaignTruth, Truth
 
 Cases = Mapping[str, Sequence[AlertEvent]]
@@ -46,9 +46,18 @@ class Moves:
 
 
 def measure(
-    row: Row, truth: CampaignTruth, outcome: Outcome, cases: Cases, end_ms: int, moved_ms: int | None = None
+    row: Row,
+    truth: CampaignTruth,
+    outcome: Outcome,
+    cases: Cases,
+    end_ms: int,
+    moved_ms: int | None = None,
+    lateness_ms: int = 0,
 ) -> Measured:
-    """Measure one campaign. ``moved_ms`` is when 5 % of its pool had moved to another model."""
+    """Measure one campaign.
+
+    ``moved_ms`` is when 5 % of its pool had moved to another model, ``lateness_ms`` that of `Scorer`.
+    """
     own = {alert_id: cases[alert_id] for alert_id in outcome.cases}
     first = None if outcome.alert_ms is None else _first(own, outcome.alert_ms)
     until = min(end_ms, (outcome.alert_ms or end_ms) + WITHIN_MS)
@@ -64,12 +73,12 @@ def measure(
         caught=outcome.caught,
         called=outcome.called,
         leaked=outcome.leaked,
-        value=_value(row, truth, outcome, own, moved_ms),
+        value=_value(row, truth, outcome, own, moved_ms, lateness_ms),
         delay_min=None if outcome.delay_s is None else outcome.delay_s / 60,
         named=len(named),
         right=len(named.intersection(truth.accounts)),
         due=last.due,
-        due_named=len(named & _due(truth, until)),
+        due_named=last.due_named,
         members=_over_time(truth, own, outcome.alert_ms, end_ms),
         cases=len(own),
         pools=len(truth.pools),
@@ -81,43 +90,49 @@ def measure(
 
 
 def _first(cases: Cases, alert_ms: int) -> AlertEvent | None:
-    return next((revisions[0] for revisions in cases.values() if revisions[0].detected_at == alert_ms), None)
+    return next((alert for revisions in cases.values() for alert in revisions if alert.detected_at == alert_ms), None)
 
 
-def _value(row: Row, truth: CampaignTruth, outcome: Outcome, cases: Cases, moved_ms: int | None) -> float | None:
+def _value(
+    row: Row, truth: CampaignTruth, outcome: Outcome, cases: Cases, moved_ms: int | None, lateness_ms: int
+) -> float | None:
     """What happened before the alert that the row is about, in the row's unit; None if that alert never came."""
-    alert_ms = outcome.alert_ms
+    said_ms = outcome.said_ms
     if row.unit == "second_pool":
-        return _second_pool(truth, cases)
+        return _second_pool(truth, cases, lateness_ms)
     if row.unit == "pivot_min":
-        said = [
-            alert.detected_at
-            for revisions in cases.values()
-            for alert in revisions
-            if moved_ms is not None
-            and alert.detected_at >= truth.moments["pivot_ms"]
-            and any(item.indicator == PIVOT_INDICATOR for item in alert.evidence)
-        ]
-        return max(0.0, (min(said) - (moved_ms or 0)) / 60_000) if said else None
-    if alert_ms is None:
+        said = [time + lateness_ms for time in _pivots(cases) if time >= truth.moments["pivot_ms"]]
+        return max(0.0, (min(said) - moved_ms) / 60_000) if said and moved_ms is not None else None
+    if said_ms is None:
         return None
     if row.unit == "burst":
-        return float(
-            truth.leaked_before(alert_ms) - min(truth.leaked_before(truth.moments["burst_ms"]), outcome.leaked)
-        )
+        return float(truth.leaked_before(said_ms) - min(truth.leaked_before(truth.moments["burst_ms"]), outcome.leaked))
     if row.unit == "tried":
-        return float(truth.leaked_before(alert_ms) + bisect.bisect_left(truth.unanswered_ms, alert_ms))
+        return float(truth.leaked_before(said_ms) + bisect.bisect_left(truth.unanswered_ms, said_ms))
     return float(outcome.leaked)
 
 
-def _second_pool(truth: CampaignTruth, cases: Cases) -> float | None:
+def _pivots(cases: Cases) -> list[int]:
+    """When cases told of a move to another model: later revisions repeat what an earlier one told."""
+    found = []
+    for revisions in cases.values():
+        before = None
+        for alert in revisions:
+            now = next((item for item in alert.evidence if item.indicator == PIVOT_INDICATOR), None)
+            if now is not None and now != before:
+                found.append(alert.detected_at)
+            before = now or before
+    return found
+
+
+def _second_pool(truth: CampaignTruth, cases: Cases, lateness_ms: int) -> float | None:
     """Hostile exchanges of the second pool before a case of the first one names some of its accounts."""
     ban = truth.moments["ban_ms"]
     second = set(truth.pools[1])
     times = sorted(time for account in second for time in truth.times_ms.get(account, ()))
     said = []
     for revisions in cases.values():
-        if revisions[0].detected_at >= ban:
+        if revisions[0].detected_at >= ban or revisions[0].category != truth.category:
             continue
         named: set[str] = set()
         for alert in revisions:
@@ -125,7 +140,7 @@ def _second_pool(truth: CampaignTruth, cases: Cases) -> float | None:
             if len(named) >= SECOND_POOL_ACCOUNTS:
                 said.append(alert.detected_at)
                 break
-    return float(bisect.bisect_left(times, min(said))) if said else None
+    return float(bisect.bisect_left(times, min(said) + lateness_ms)) if said else None
 
 
 def _ever(cases: Cases, until: int) -> set[str]:
@@ -144,11 +159,7 @@ def _members(truth: CampaignTruth, cases: Cases, at: int, since: int) -> Members
     """Who is a member of the campaign's cases at a time."""
     named: set[str] = set()
     for revisions in cases.values():
-        members: set[str] = set()
-        for alert in revisions:
-            if alert.detected_at <= at:
-                members = members.union(alert.accounts.added).difference(alert.accounts.removed)
-        named |= members
+        named.update(*deque(members(alert for alert in revisions if alert.detected_at <= at), maxlen=1))
     due = _due(truth, at)
     right = len(named.intersection(truth.accounts))
     return Members(round((at - since) / 60_000, 1), len(named), right, len(due), len(named & due))

@@ -12,6 +12,7 @@ import msgspec
 from streams.errors import InputError
 from streams.simulator.campaigns import DEFAULTS, parse
 from streams.simulator.campaigns.benchmark import Set, benchmark
+from streams.simulator.campaigns.spec import parameters
 from streams.simulator.plan import Plan
 
 TUNING_SEEDS = range(1, 200)  # for whoever works on the detector, and for the thresholds of the baselines
@@ -118,9 +119,15 @@ def choose(names: Iterable[str]) -> tuple[Row, ...]:
 
 
 def with_contamination(rows: Iterable[Row], shares: Sequence[float]) -> tuple[Row, ...]:
-    """Run each row at each share of hostile exchanges among those of its accounts; no share: as the table has it."""
+    """Run each row at each share of hostile exchanges among those of its accounts; no share: as the table has it.
+
+    Rows of shapes that have no such share are left out; raises `InputError` if that leaves none.
+    """
     if not shares:
         return tuple(rows)
+    rows = [row for row in rows if "share" in parameters(row.campaign.partition(":")[0])]
+    if not rows:
+        raise InputError("none of these rows has a share of cover traffic; leave --contamination out")
     return tuple(
         msgspec.structs.replace(
             row,
@@ -158,10 +165,18 @@ def _run(name: str, rows: tuple[Row, ...], seed: int, accounts: int, hours: floa
 
 
 def benign_runs(
-    seeds: Iterable[int], accounts: int, hours: float, name: str = "benign", kinds: Mapping[str, int] | None = None
+    seeds: Iterable[int],
+    accounts: int,
+    hours: float,
+    name: str = "benign",
+    kinds: Mapping[str, int] | None = None,
+    release_h: float | None = None,
 ) -> list[Run]:
-    """Make runs of benign traffic alone; ``kinds`` are accounts of some kinds in place of their share."""
-    plan = Plan(accounts=accounts, hours=hours, kinds=dict(kinds or {}))
+    """Make runs of benign traffic alone; ``kinds`` are accounts of some kinds in place of their share.
+
+    ``release_h`` is when a new model is released, None: it is not.
+    """
+    plan = Plan(accounts=accounts, hours=hours, kinds=dict(kinds or {}), release_h=release_h)
     return [Run(name, seed, (), msgspec.structs.replace(plan, seed=seed)) for seed in seeds]
 
 

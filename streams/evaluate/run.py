@@ -25,7 +25,7 @@ from streams.simulator.generate import Simulation
 from streams.simulator.truth import Truth
 
 PROGRESS_EVENTS = 20_000
-LOOK_EVENTS = 20_000  # between two looks at the evidence of all candidate groups
+LOOK_EVENTS = 1_000  # between two looks at the evidence of all candidate groups: a tick or so
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -79,14 +79,17 @@ def execute(task: Task, report: Callable[[int, int], None] = lambda done, expect
     host.end()
     groups.look(host)
     truth = simulation.truth
-    score = Scorer(truth).score(cases)
+    lateness_ms = task.settings.time.lateness_ms
+    score = Scorer(truth, lateness_ms).score(cases)
     cells = watch.divergences({outcome.id: outcome.alert_ms for outcome in score.campaigns})
     candidates = groups.found(host, {account: c.id for c in truth.campaigns for account in c.accounts})
     measured: list[Measured] = []
     for campaign, outcome in zip(truth.campaigns, score.campaigns, strict=True):
         row = run.rows[int(campaign.id.partition("-")[0]) - 1]
         moves = watch.moves.get(campaign.id)
-        one = measure.measure(row, campaign, outcome, cases, truth.end_ms, moves.moved_ms() if moves else None)
+        one = measure.measure(
+            row, campaign, outcome, cases, truth.end_ms, moves.moved_ms() if moves else None, lateness_ms
+        )
         one.divergence = round(cells[campaign.id], 4)
         one.most_nats = max((group.nats for group in candidates if group.campaign == campaign.id), default=None)
         measured.append(one)

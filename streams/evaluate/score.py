@@ -1,13 +1,18 @@
 """Hold the cases that a consumer has seen against what really happened.
 
 A case belongs to the campaign that most of the accounts it ever named carry (of two over the same accounts, the one
-with fewer cases so far); if at least half of them are benign, it is a false alarm. A campaign is caught by a case of
-its own category, which for all but stolen keys must be a cluster: an alert on one of 200 accounts has not seen the
-campaign. Whoever was ever named counts as named, also if withdrawn later.
+with fewer cases so far: an alert does not say which of the two it is about); if at least half of them are benign, or
+of those that its first revision names, it is a false alarm. A campaign is caught by a case of its own category, which
+for all but stolen keys must be a cluster: an alert on one of 200 accounts has not seen the campaign. It is caught from
+the first revision on of whose members more than half carry it, if it had begun. Whoever was ever named counts as named,
+also if withdrawn later.
+
+What leaks until then counts up to when the alert can be read: a decision about the traffic before ``detected_at`` is
+published once the lateness has passed.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -28,7 +33,8 @@ class Outcome(Struct, frozen=True):
     caught: bool
     called: str  # category of its earliest case, "" without one
     alert_ms: int | None  # first alert that counts
-    leaked: int  # answered before that alert; all of them if there is none
+    said_ms: int | None  # when it could be read
+    leaked: int  # answered before that; all of them if there is none
     delay_s: float | None  # from the first answered exchange to that alert
     named: int  # accounts named in its cases ...
     right: int  # ... that really carry it
@@ -91,10 +97,13 @@ def _instead(outcome: Outcome) -> str:
 
 
 class Scorer:
-    """Judge by one truth, as often as wanted; ``until_ms`` limits what has happened so far."""
+    """Judge by one truth, as often as wanted; ``until_ms`` limits what has happened so far.
 
-    def __init__(self, truth: Truth) -> None:
-        self._truth = truth
+    ``lateness_ms`` is how long after its ``detected_at`` an alert is published, in event time.
+    """
+
+    def __init__(self, truth: Truth, lateness_ms: int = 0) -> None:
+        self._truth, self._lateness_ms = truth, lateness_ms
         self._carries: dict[str, list[str]] = {}
         for campaign in truth.campaigns:
             for account in campaign.accounts:
@@ -110,7 +119,9 @@ class Scorer:
             named = ever[alert_id] = ever_named(revisions)
             benign = {account for account in named if account not in self._carries}
             carried = Counter(carried for account in sorted(named - benign) for carried in self._carries[account])
-            alarm = 2 * len(benign) >= len(named)
+            first = set(revisions[0].accounts.added)
+            mostly = 2 * len(benign) >= len(named)
+            alarm = mostly or 2 * len(benign & first) >= len(first) > 0
             if benign:
                 benign_named |= benign
                 kinds = Counter(self._kind.get(account, "unknown") for account in benign)
@@ -118,7 +129,7 @@ class Scorer:
                     alert_id, revisions[0].category, len(named), len(benign), dict(sorted(kinds.items())), alarm
                 )
                 false_names.append(found)
-            if not alarm and carried:
+            if not mostly and carried:
                 most = max(carried.values())
                 own[min((c for c in own if carried[c] == most), key=lambda c: len(own[c]))].append(alert_id)
         outcomes = tuple(self._outcome(c, own[c.id], cases, ever, until_ms) for c in self._truth.campaigns)
@@ -135,8 +146,9 @@ class Scorer:
         answered = campaign.answered_ms
         so_far = len(answered) if until_ms is None else campaign.leaked_before(until_ms)
         openings = sorted((cases[alert_id][0] for alert_id in own), key=lambda a: (a.detected_at, a.alert_id))
-        counting = [alert for alert in openings if _counts(alert, campaign)]
-        alert_ms = counting[0].detected_at if counting else None
+        times = (_caught_ms(cases[alert_id], campaign) for alert_id in own)
+        alert_ms = min((time for time in times if time is not None), default=None)
+        said_ms = None if alert_ms is None else alert_ms + self._lateness_ms
         named = set().union(*(ever[alert_id] for alert_id in own))
         return Outcome(
             id=campaign.id,
@@ -147,8 +159,9 @@ class Scorer:
             caught=alert_ms is not None,
             called=openings[0].category if openings else "",
             alert_ms=alert_ms,
-            leaked=so_far if alert_ms is None else campaign.leaked_before(alert_ms),
-            delay_s=None if alert_ms is None or not answered else (alert_ms - answered[0]) / 1_000,
+            said_ms=said_ms,
+            leaked=so_far if said_ms is None else campaign.leaked_before(said_ms),
+            delay_s=None if said_ms is None or not answered else (said_ms - answered[0]) / 1_000,
             named=len(named),
             right=len(named.intersection(campaign.per_account)),
             cases=tuple(alert.alert_id for alert in openings),
@@ -158,6 +171,24 @@ class Scorer:
 def ever_named(revisions: Iterable[AlertEvent]) -> set[str]:
     """Return every account that any revision names."""
     return {account for alert in revisions for account in alert.accounts.added}
+
+
+def members(revisions: Iterable[AlertEvent]) -> Iterator[set[str]]:
+    """Return the members of a case after each of its revisions."""
+    now: set[str] = set()
+    for alert in revisions:
+        now = now.union(alert.accounts.added).difference(alert.accounts.removed)
+        yield now
+
+
+def _caught_ms(revisions: Sequence[AlertEvent], campaign: CampaignTruth) -> int | None:
+    """When a case had begun to be about the campaign, None if it never was."""
+    carry = campaign.per_account.keys()
+    began_ms = min((times[0] for times in campaign.times_ms.values() if times), default=campaign.start_ms)
+    for alert, now in zip(revisions, members(revisions), strict=True):
+        if _counts(alert, campaign) and alert.detected_at >= began_ms and 2 * len(now & carry) > len(now):
+            return alert.detected_at
+    return None
 
 
 def _counts(alert: AlertEvent, campaign: CampaignTruth) -> bool:

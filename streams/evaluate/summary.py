@@ -48,8 +48,10 @@ class RowSummary(msgspec.Struct):
     delay_min: Figure
     precision: float
     precision_interval: tuple[float, float]
+    precision_worst: float  # of the seeds
     recall: float
     recall_interval: tuple[float, float]
+    recall_worst: float
     rand: float | None
     cases: float
     pools: tuple[float, float]  # said, true
@@ -67,7 +69,7 @@ class BaselineRow(msgspec.Struct, frozen=True):
     ours: float | None
     matched: float | None
     usual: float | None
-    beaten: bool  # ours is no higher than matched, or neither catches
+    beaten: bool  # ours catches, no later than matched
 
 
 class KindSummary(msgspec.Struct, frozen=True):
@@ -144,7 +146,7 @@ def summarise_row(row: Row, runs: Sequence[Result], like: float | None = None) -
     """Bring together what the seeds gave for a row; ``like`` is the median leak of the row it must be held against."""
     pairs = [(run, [m for m in run.measured if m.row == row.id]) for run in runs]
     pairs = [(run, found) for run, found in pairs if found]
-    first = [found[0] for _, found in pairs]
+    first = [max(found, key=lambda m: infinite(m.value)) for _, found in pairs]  # of two campaigns the later one
     every = [m for _, found in pairs for m in found]
     values = figure([infinite(m.value) for m in first])
     goal = 2 * like if row.like and like is not None else row.goal
@@ -172,8 +174,10 @@ def summarise_row(row: Row, runs: Sequence[Result], like: float | None = None) -
         delay_min=figure([infinite(m.delay_min) for m in first]),
         precision=mean(caught_precision),
         precision_interval=interval(caught_precision, mean),
+        precision_worst=min(caught_precision, default=math.nan),
         recall=mean(recall),
         recall_interval=interval(recall, mean),
+        recall_worst=min(recall, default=math.nan),
         rand=mean(rands) if rands else None,
         cases=mean([float(m.cases) for m in every]),
         pools=(mean([float(m.pools_said) for m in every]), mean([float(m.pools) for m in every])),
@@ -218,7 +222,7 @@ def _precision(found: Sequence[Measured]) -> float | None:
 
 def _recall(found: Sequence[Measured]) -> float:
     due = sum(m.due for m in found)
-    return sum(m.due_named for m in found) / due if due else 1.0
+    return sum(m.due_named for m in found) / due if due else float(all(m.caught for m in found))
 
 
 def _members(first: Sequence[Measured]) -> list[Members]:

@@ -27,15 +27,19 @@ def truth(moments: dict[str, int] | None = None, category: str = "distillation")
 
 
 def measured(
-    campaign: CampaignTruth, *alerts: AlertEvent, unit: str = "leaked", moved_ms: int | None = None
+    campaign: CampaignTruth,
+    *alerts: AlertEvent,
+    unit: str = "leaked",
+    moved_ms: int | None = None,
+    lateness_ms: int = 0,
 ) -> Measured:
     """Measure a campaign by the alerts, which are revisions of as many cases as they have ids."""
     cases: dict[str, list[AlertEvent]] = {}
     for each in alerts:
         cases.setdefault(each.alert_id, []).append(each)
     whole = Truth(1, 0, DAY, [campaign], [KindTruth("hobbyist", False, ["b1", "b2"])])
-    outcome = Scorer(whole).score(cases).campaigns[0]
-    return measure(Row("D1", "", "s", "x", unit=unit), campaign, outcome, cases, DAY, moved_ms)
+    outcome = Scorer(whole, lateness_ms).score(cases).campaigns[0]
+    return measure(Row("D1", "", "s", "x", unit=unit), campaign, outcome, cases, DAY, moved_ms, lateness_ms)
 
 
 def test_leak_counts_answered_exchanges_before_the_alert():
@@ -80,6 +84,36 @@ def test_pivot_needs_a_revision_that_says_so():
 
     assert 5.0 == measured(pivoted, opened, said, unit="pivot_min", moved_ms=40 * MINUTE).value
     assert measured(pivoted, opened, other, unit="pivot_min", moved_ms=40 * MINUTE).value is None
+
+
+def test_a_pivot_that_was_told_before_it_happened_is_none():
+    """What a revision repeats of an earlier one is not the move; what it tells anew is, once it can be read."""
+    pivoted = truth({"pivot_ms": 30 * MINUTE})
+    early, late = (Evidence("I16", 0.4, detail=text) for text in ("3 of 60", "20 of 60"))
+    opened = alert("x", "a0 a1", at_ms=20 * MINUTE, evidence=(early,))
+    repeated = alert("x", "a2", 2, at_ms=45 * MINUTE, evidence=(early,))
+    told = alert("x", "a3", 3, at_ms=50 * MINUTE, evidence=(late,))
+
+    assert measured(pivoted, opened, repeated, unit="pivot_min", moved_ms=40 * MINUTE).value is None
+    found = measured(pivoted, opened, repeated, told, unit="pivot_min", moved_ms=40 * MINUTE, lateness_ms=MINUTE)
+    assert 11.0 == found.value
+
+
+def test_leak_counts_until_the_alert_can_be_read():
+    """An alert about the traffic before its detected_at is published once the lateness has passed."""
+    opened = alert("x", "a0 a1", at_ms=20 * MINUTE)
+
+    assert (4, 6) == tuple(measured(truth(), opened, lateness_ms=late).leaked for late in (0, 9 * MINUTE))
+
+
+def test_a_second_pool_is_recognised_by_a_case_of_its_category():
+    """A case that calls the first pool something else has not seen the campaign."""
+    banned = truth({"ban_ms": 30 * MINUTE})
+    banned.pools = [["a0"], ["a1", "a2", "a3"]]
+    before = alert("x", "a0", at_ms=20 * MINUTE, category="anomaly")
+    after = alert("x", "a1 a2 a3", 2, at_ms=42 * MINUTE, category="anomaly")
+
+    assert measured(banned, before, after, unit="second_pool").value is None
 
 
 def test_moves_are_to_models_that_are_new_to_the_account():

@@ -98,6 +98,31 @@ def test_mostly_benign_case_is_a_false_alarm():
     assert {"hobbyist": 1} == score.false_names[0].kinds
 
 
+def test_a_case_catches_a_campaign_once_it_is_about_it():
+    """From the first revision of whose members more than half carry it; that it opened on others is a false alarm."""
+    revisions = [
+        alert("x", "a1 b1 b2", at_ms=1_500),
+        alert("x", "a2", 2, at_ms=2_500),
+        alert("x", "a3", 3, at_ms=3_500),
+    ]
+    found = Scorer(TRUTH).score({"x": revisions})
+
+    assert (True, 3_500) == (found.campaigns[POOL].caught, found.campaigns[POOL].alert_ms)
+    assert 1 == found.false_alarms
+
+
+def test_an_alert_before_the_campaign_has_not_seen_it():
+    """Whoever is named before his first hostile exchange was not named for it."""
+    late = campaign("pool", ["a1", "a2"])
+    late.times_ms = {"a1": [5_000], "a2": [6_000]}
+    truth = Truth(1, 0, 100_000, [late], [])
+
+    caught = [
+        Scorer(truth).score({"x": [alert("x", "a1 a2", at_ms=at_ms)]}).campaigns[0].caught for at_ms in (4_999, 5_000)
+    ]
+    assert [False, True] == caught
+
+
 def test_benign_account_in_a_true_case_is_a_fault():
     """The campaign is caught, and yet somebody innocent was named."""
     cases = {"x": [alert("x", "a1 a2 a3 c1")], "y": [alert("y", "k1", kind="account", category="stolen_credential")]}
