@@ -109,8 +109,8 @@ def weigh(
     core = named(group)
     enough = int(core.sum()) >= MEMBERS_MIN
     part = group.take(core) if enough else group
-    told = _with_the_named(state, group, core, case) if enough else group
-    if for_news and case is not None and case.live and not _any_news(state, family, case, told, now):
+    told = _with_the_named(state, family, group, members, core, case) if enough else group
+    if for_news and case is not None and case.live and not _any_news(state, family, case, part, told, now):
         return []
     items = weigh_group(part, state.reference, state.models.get(family.founder), now)
     evidence_total = total(items)
@@ -130,30 +130,37 @@ def weigh(
             return []
         if (case := _adopt(state, family, part)) is None:
             return _open(state, family, part, items, limit, now)
-        told = _with_the_named(state, group, core, case)
+        told = _with_the_named(state, family, group, members, core, case)
     return _update(state, case, told, items, limit, now, at_once)
 
 
-def _with_the_named(state: CampaignsState, group: Group, core: Any, case: Case | None) -> Group:
+def _with_the_named(
+    state: CampaignsState, family: Family, group: Group, members: dict[int, Member], core: Any, case: Case | None
+) -> Group:
     """Whom to name: with the core those that an open case has named, and that wrap content of their own in its prompts.
 
     Who is named rests on shares of the group (`naming`), which change with every account that comes: an account would
-    be named, withdrawn and named again. Those stay, too, whom the case named as a pool's before its prompts were known.
-    Evidence rests on the core alone.
+    be named, withdrawn and named again. Evidence rests on the core alone. Those stay, too, whom the case named as a
+    pool's before its prompts were known (``case.pooled``), until they show these or another campaign's case has them.
     """
     if case is None or not case.live:
         return group.take(core)
     told = group.take(core | ((group.solid >= 1) & (group.fresh >= 1) & group.among(set(case.members))))
-    rows = {*told.at.tolist(), *(row for row in case.pooled if row in case.members)}
-    return (
-        told if len(rows) == len(told) else Group(state.table, state.shared, _blank(state, rows), told.tokens, told.now)
-    )
+    if not case.pooled:
+        return told
+    rows = told.at.tolist()
+    others = [state.cases.cases[alert_id] for founder, alert_id in state.case_of.items() if founder != family.founder]
+    gone = {row for other in others if other.live for row in other.members}.union(rows)
+    case.pooled = {row: None for row in case.pooled if row in case.members and row not in gone}
+    state.cases.dirty[case.alert_id] = None
+    used = {row: members[row] for row in rows} | _blank(state, case.pooled, "first")
+    return Group(state.table, state.shared, used, told.tokens, told.now)
 
 
-def _blank(state: CampaignsState, rows: Iterable[int]) -> dict[int, Member]:
-    """Make members of accounts that need not show what the others share."""
+def _blank(state: CampaignsState, rows: Iterable[int], last: str = "last") -> dict[int, Member]:
+    """Make members of accounts that need not show what the others share; ``last`` is a column of their times."""
     found = state.table.rows
-    return {row: Member(int(found["first"][row]), int(found["last"][row]), 1, 0, 0) for row in rows}
+    return {row: Member(int(found["first"][row]), int(found[last][row]), 1, 0, 0) for row in rows}
 
 
 def _partner(state: CampaignsState, family: Family, group: Group) -> Family | None:
@@ -168,12 +175,12 @@ def _partner(state: CampaignsState, family: Family, group: Group) -> Family | No
     return None
 
 
-def _any_news(state: CampaignsState, family: Family, case: Case, group: Group, now: int) -> bool:
+def _any_news(state: CampaignsState, family: Family, case: Case, part: Group, told: Group, now: int) -> bool:
     """Tell whether an open case may be revised now, closed for want of evidence, or joined with another one."""
     return (
         now - case.revised_at >= WITHDRAW_MS
-        or (state.cases.due(case, now) and _changed(case, group))
-        or _partner(state, family, group) is not None
+        or (state.cases.due(case, now) and _changed(case, told))
+        or _partner(state, family, part) is not None
     )
 
 
@@ -197,8 +204,8 @@ def _adopt(state: CampaignsState, family: Family, group: Group) -> Case | None:
 
 
 def _much_the_same(rows: set[int], case: Case) -> bool:
-    common = len(rows & case.members.keys())
-    return common >= max(MEMBERS_MIN, OVERLAP * min(len(rows), len(case.members)))
+    known = case.members.keys() - case.pooled.keys()
+    return len(rows & known) >= max(MEMBERS_MIN, OVERLAP * min(len(rows), len(known)))
 
 
 def category_of(group: Group) -> Category:
@@ -288,5 +295,6 @@ def _take_over(state: CampaignsState, into: Case, gone: Case, family: Family, no
     group = Group(state.table, state.shared, members, _tokens(state, family), now)
     group = group.take(np.isin(group.at, list({**into.members, **gone.members})))
     items = weigh_group(group, state.reference, state.models.get(family.founder), now)
+    into.pooled |= {row: None for row in gone.pooled if row in gone.members}
     out = revise(state, into, "updated", group, items, state.limit, now)
     return out + end_in(state, gone, into, now)

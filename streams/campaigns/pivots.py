@@ -39,7 +39,8 @@ def note(state: CampaignsState, signals: Any, rows: Any) -> None:
 def tell(state: CampaignsState, now: int) -> list[Record]:
     """Revise cases of which enough accounts have taken up one model within a day; once for each model.
 
-    Accounts use second models of their own: three of sixty do so by themselves, and must not hide a move that follows.
+    Accounts use second models of their own: three of sixty do so by themselves, and must not hide a move to another
+    model that follows.
     """
     out: list[Record] = []
     for case in state.cases.live():

@@ -1,5 +1,7 @@
 """Deciding about pools: resellers, searches for techniques, hydras behind proxies, and cohorts."""
 
+import numpy as np
+
 from streams.campaigns import cohorts, customers, proxies, relays, searches
 from streams.campaigns.cases import CLOSE_MARGIN, WITHDRAW_MS, Case
 from streams.campaigns.evidence import weigh
@@ -116,7 +118,11 @@ def _kept(state: CampaignsState, group: Group, category: Category, now: int) -> 
         alike = 2 * len(rows & case.members.keys()) >= min(len(rows), len(case.members))
         if case.live and case.category == category and alike:
             rows |= case.members.keys() - covered
-    return group if len(rows) == len(group) else cohorts.group_of(state.table, state.shared, sorted(rows), now)
+    if len(rows) == len(group):
+        return group
+    kept = cohorts.group_of(state.table, state.shared, sorted(rows), now)
+    kept.last = np.minimum(kept.last, group.last.max())  # whatever else they do does not keep the case open
+    return kept
 
 
 def _into_family(state: CampaignsState, pool: Case, now: int) -> list[Record]:
@@ -174,8 +180,9 @@ def _settle(state: CampaignsState, category: Category, found: list[Found], now: 
         elif any(2 * len(rows[i] & other) >= len(rows[i]) for other in taken):
             continue
         elif ended:
-            out += _reopen(state, max(ended, key=lambda case: case.revised_at), group, items, now)
-            taken.append(rows[i])
+            again = _reopen(state, max(ended, key=lambda case: case.revised_at), group, items, now)
+            out += again
+            taken += [rows[i]] if again else []
         else:
             out += _open(state, category, founder, group, items, now)
             taken.append(rows[i])

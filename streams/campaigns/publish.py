@@ -1,5 +1,6 @@
 """Publishing: revisions of the cases of groups and of single accounts."""
 
+from collections import Counter
 from typing import Any
 
 from streams.campaigns.cases import Case, tokens
@@ -25,21 +26,23 @@ def _pools(state: CampaignsState, case: Case, group: Group) -> list[tuple[int, l
     A pool keeps the name that the case gave it, and takes one that another case gave it, if that token joins a quarter
     of it: the two campaigns use one pool. A token names a pool if most of those who show it are in there.
     """
-    shown, mine = group.infrastructure, set(tokens(case))
-    known = {token: shown[token][1] for token in shown if token in mine or state.cases.naming[token] > 0}
-    founders = {founder for founder, _ in group.pools}
-    found: dict[int, list[int]] = {}
-    for founder, rows in group.pools:
-        inside = set(rows)
-        names = []
-        for token, users in known.items():
-            n = len(inside.intersection(users))
-            if token in found or (token in founders and token != founder) or 2 * n <= len(users):
-                continue
-            if token in mine or 4 * n >= len(rows):
-                names.append((token in mine, n, -token))
-        found[-max(names)[2] if names else founder] = rows
-    return list(found.items())
+    pools, shown, mine = group.pools, group.infrastructure, set(tokens(case))
+    place = {row: i for i, (_, rows) in enumerate(pools) for row in rows}
+    best: dict[int, tuple[bool, int, int]] = {}
+    for token, (_, users) in shown.items():
+        if token not in mine and state.cases.naming[token] <= 0:
+            continue
+        if inside := Counter(place[row] for row in users if row in place):
+            i, n = max(inside.items(), key=lambda item: (item[1], -item[0]))
+            if 2 * n > len(users) and (token in mine or 4 * n >= len(pools[i][1])):
+                best[i] = max(best.get(i, (False, 0, 0)), (token in mine, n, -token))
+    names = {i: -token for i, (_, _, token) in best.items()}
+    for i, (founder, rows) in enumerate(pools):
+        if i not in names:
+            taken, inside_of = set(names.values()), set(rows)
+            own = (token for token, (_, users) in shown.items() if token not in taken and inside_of.issuperset(users))
+            names[i] = founder if founder not in taken else min(own, default=founder)
+    return [(names[i], rows) for i, (_, rows) in enumerate(pools)]
 
 
 def close(state: CampaignsState, case: Case | None, now: int, items: list[Evidence]) -> list[Record]:

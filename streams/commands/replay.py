@@ -82,7 +82,7 @@ def replay(
         raise InputError(f"cannot write {state_path}: its folder is missing, or not to be written to")  # not at the end
     reference = read_reference(reference_path) if reference_path else None
     _check_outputs(inputs, alerts_path, dead_path)
-    scorer = None if truth_path is None else Scorer(_truth(truth_path))
+    scorer = None if truth_path is None else Scorer(_truth(truth_path), settings.time.lateness_ms)
     revisions: dict[str, list[Any]] = {}
     with ExitStack() as stack:
         outputs: dict[str, Any] = {}

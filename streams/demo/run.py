@@ -194,7 +194,7 @@ class _Run:
         truth = self._state.traffic.truth
         if truth is None:
             raise StillwatchError("The simulator has made nothing.")
-        return Scorer(truth)
+        return Scorer(truth, self._settings.time.lateness_ms)
 
     def _until(self, condition: Callable[[], bool], what: str, timeout_s: float, meanwhile: Callable[[], Any]) -> None:
         moved, where = time.monotonic(), self._where()

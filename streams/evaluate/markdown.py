@@ -149,8 +149,8 @@ def _accounts(found: summary.Summary) -> list[str]:
     return [
         "## Accounts that are named",
         "",
-        "Named: ever, within 24 h of the first correct alert or to the run's end. Recall is of the accounts with "
-        "three exchanges of the campaign or more by then. Goals: "
+        "Named within 24 h of the first correct alert or to the run's end: for precision ever, for recall not "
+        "withdrawn. Recall is of the accounts with three exchanges of the campaign or more by then. Goals: "
         f"{_percent(summary.PRECISION_GOAL)} and {_percent(summary.RECALL_GOAL)}. Over all runs "
         f"{_percent(found.precision, 2)} of the named accounts were hostile. "
         "Adjusted Rand: whether cases are campaigns, over all campaigns of a run, 1 is best.",

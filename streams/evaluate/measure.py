@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from streams.contracts.alert import AlertEvent
 from streams.evaluate.results import FalseCase, Measured, Members
 from streams.evaluate.rows import Row
-from streams.evaluate.score import Outcome, Score, ever_named, members
+from streams.evaluate.score import Outcome, Score, counts, ever_named, members
 from streams.simulator.truth import CampaignTruth, Truth
 
 Cases = Mapping[str, Sequence[AlertEvent]]
@@ -59,7 +59,7 @@ def measure(
     ``moved_ms`` is when 5 % of its pool had moved to another model, ``lateness_ms`` that of `Scorer`.
     """
     own = {alert_id: cases[alert_id] for alert_id in outcome.cases}
-    first = None if outcome.alert_ms is None else _first(own, outcome.alert_ms)
+    first = None if outcome.alert_ms is None else _first(truth, own, outcome.alert_ms)
     until = min(end_ms, (outcome.alert_ms or end_ms) + WITHIN_MS)
     last = _members(truth, own, until, outcome.alert_ms or end_ms)
     named = _ever(own, until)
@@ -89,8 +89,9 @@ def measure(
     )
 
 
-def _first(cases: Cases, alert_ms: int) -> AlertEvent | None:
-    return next((alert for revisions in cases.values() for alert in revisions if alert.detected_at == alert_ms), None)
+def _first(truth: CampaignTruth, cases: Cases, alert_ms: int) -> AlertEvent | None:
+    found = (alert for revisions in cases.values() for alert in revisions if counts(alert, truth))
+    return next((alert for alert in found if alert.detected_at == alert_ms), None)
 
 
 def _value(
@@ -132,7 +133,7 @@ def _second_pool(truth: CampaignTruth, cases: Cases, lateness_ms: int) -> float 
     times = sorted(time for account in second for time in truth.times_ms.get(account, ()))
     said = []
     for revisions in cases.values():
-        if revisions[0].detected_at >= ban or revisions[0].category != truth.category:
+        if not any(alert.detected_at < ban and alert.category == truth.category for alert in revisions):
             continue
         named: set[str] = set()
         for alert in revisions:

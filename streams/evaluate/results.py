@@ -44,7 +44,7 @@ class Measured(msgspec.Struct):
 
 
 class FalseCase(msgspec.Struct):
-    """A case that named benign accounts; ``alarm`` if they are half of it or more."""
+    """A case that named benign accounts; ``alarm`` if they are half of it or more, or were when it opened."""
 
     kind: str  # most of them
     category: str

@@ -57,7 +57,7 @@ class Outcome(Struct, frozen=True):
 
 
 class FalseNames(Struct, frozen=True):
-    """Benign accounts in one case; ``alarm`` if they are at least half of it."""
+    """Benign accounts in one case; ``alarm`` if they are at least half of it, or were when it opened."""
 
     alert_id: str
     category: str
@@ -76,7 +76,7 @@ class Score(Struct, frozen=True):
 
     @property
     def false_alarms(self) -> int:
-        """Cases that are mostly benign."""
+        """Cases that are mostly benign, or were when they opened."""
         return sum(each.alarm for each in self.false_names)
 
     def faults(self) -> list[str]:
@@ -160,7 +160,7 @@ class Scorer:
             called=openings[0].category if openings else "",
             alert_ms=alert_ms,
             said_ms=said_ms,
-            leaked=so_far if said_ms is None else campaign.leaked_before(said_ms),
+            leaked=so_far if said_ms is None else min(so_far, campaign.leaked_before(said_ms)),
             delay_s=None if said_ms is None or not answered else (said_ms - answered[0]) / 1_000,
             named=len(named),
             right=len(named.intersection(campaign.per_account)),
@@ -186,10 +186,12 @@ def _caught_ms(revisions: Sequence[AlertEvent], campaign: CampaignTruth) -> int 
     carry = campaign.per_account.keys()
     began_ms = min((times[0] for times in campaign.times_ms.values() if times), default=campaign.start_ms)
     for alert, now in zip(revisions, members(revisions), strict=True):
-        if _counts(alert, campaign) and alert.detected_at >= began_ms and 2 * len(now & carry) > len(now):
+        going = alert.status in ("open", "updated")
+        if going and counts(alert, campaign) and alert.detected_at >= began_ms and 2 * len(now & carry) > len(now):
             return alert.detected_at
     return None
 
 
-def _counts(alert: AlertEvent, campaign: CampaignTruth) -> bool:
+def counts(alert: AlertEvent, campaign: CampaignTruth) -> bool:
+    """Tell whether a revision is of the category and kind that catch a campaign."""
     return alert.category == campaign.category and (alert.kind == "cluster" or campaign.category == ACCOUNT_CATEGORY)

@@ -254,3 +254,7 @@ def test_restored_again_and_again(story):
     assert {i: members(operator, i) for i in operator.cases.cases} == {
         i: members(restored, i) for i in restored.cases.cases
     }
+    assert +operator.cases.naming == +restored.cases.naming
+    assert [case.pooled for case in operator.cases.cases.values()] == [
+        case.pooled for case in restored.cases.cases.values()
+    ]

@@ -4,7 +4,7 @@ import numpy as np
 from campaign_feed import HOUR_MS, SETTINGS, START_MS
 
 from streams.campaigns.cohorts import group_of
-from streams.campaigns.families import Member
+from streams.campaigns.families import Family, Member
 from streams.campaigns.group import Group
 from streams.campaigns.groups import _with_the_named
 from streams.campaigns.nats import evidence
@@ -153,15 +153,34 @@ def test_an_end_and_a_move_say_which_pools():
     assert [("pool-0000000000000007", 3)] == [(p.pool_id, p.accounts) for p in decode_alert(closed.value).pools]
 
 
-def test_a_pool_keeps_its_name():
-    """... that its case gave it, or another case, though one token is older: unless that token joins few of it."""
-    town = Town()
-    shared, cases = town.state.shared, town.state.cases
-    for number, first, members in ((5, 300, range(9)), (3, 100, range(4, 8)), (4, 200, range(2))):
+def with_cards(town: Town, *cards: tuple[int, int, range]) -> None:
+    """Let accounts share cards: number, age, rows."""
+    shared = town.state.shared
+    for number, first, members in cards:
         token = shared._add(SharedToken(number, PAYMENT, START_MS + first))
         token.seen, token.degree = dict.fromkeys(members, START_MS), len(members)
         for row in members:
             shared.infrastructure_of.setdefault(row, []).append(number)
+
+
+def test_each_pool_has_a_name_of_its_own():
+    """A card that is older than the one that a case called a pool by takes no name away, and none is given twice."""
+    town = Town()
+    with_cards(town, (5, 300, range(4)), (6, 200, range(4, 8)), (3, 100, range(2)))
+    group = group_of(town.state.table, town.state.shared, list(LEFT), town.now)
+    case = town.state.cases.open("cluster", "reseller", 1, [0], 1, town.now, town.now)
+    for called, names in ((), {3, 6}), ((5,), {5, 6}), ((6,), {3, 6}), ((5, 6), {5, 6}):
+        town.state.cases.revise(case, "updated", [0], [], 11.5, town.now, [(name, [0]) for name in called])
+        told = _pools(town.state, case, group)
+        assert [list(range(4)), list(range(4, 8))] == sorted(rows for _, rows in told)
+        assert names == {name for name, _ in told}
+
+
+def test_a_pool_keeps_its_name():
+    """... that its case gave it, or another case, though one token is older: unless that token joins few of it."""
+    town = Town()
+    shared, cases = town.state.shared, town.state.cases
+    with_cards(town, (5, 300, range(9)), (3, 100, range(4, 8)), (4, 200, range(2)))
     pool = list(range(9))
     group = group_of(town.state.table, shared, pool, town.now)
     one, other = (cases.open("cluster", "reseller", founder, [0], founder, town.now, town.now) for founder in (1, 2))
@@ -208,18 +227,30 @@ def test_a_pool_ends_in_the_campaign_that_covers_it():
 def test_who_was_named_stays_while_a_campaign_goes_on():
     """... if he wraps content of his own in its prompts, or was named for his pool, though the core leaves him out."""
     town = Town()
-    family = town.state.cases.open("cluster", "distillation", 99, list(range(6)), 99, town.now, town.now)
-    town.state.cases.revise(family, "open", list(range(6)), [], 0.0, town.now, [], town.now)
-    family.pooled = {5: None, 7: None}
+    state = town.state
+    cases = [
+        state.cases.open("cluster", "distillation", number, rows, number, town.now, town.now)
+        for number, rows in ((99, list(range(8))), (98, [4]))
+    ]
+    for case in cases:
+        state.cases.revise(case, "open", case.opening, [], 0.0, town.now, [], town.now)
+        state.case_of[case.founder] = case.alert_id
+    case, family = cases[0], Family(99, [99])
+    case.pooled = dict.fromkeys((1, 4, 5, 9))
     used = {row: Member(START_MS, town.now, 5, fresh, 1, solid) for row, solid, fresh in
-            ((0, 3, 3), (1, 3, 3), (2, 1, 1), (3, 1, 0), (4, 0, 1), (8, 3, 3))}  # fmt: skip
-    group = Group(town.state.table, town.state.shared, used, [], town.now)
+            ((0, 3, 3), (1, 3, 3), (2, 1, 3), (3, 1, 0), (7, 0, 1), (8, 3, 3))}  # fmt: skip
+    group = Group(state.table, state.shared, used, [], town.now)
     core = group.among({0, 1})
 
-    assert [0, 1, 2, 5] == _with_the_named(town.state, group, core, family).at.tolist()
-    assert [0, 1] == _with_the_named(town.state, group, core, None).at.tolist()
-    close(town.state, family, town.now, [])
-    assert [0, 1] == _with_the_named(town.state, group, core, family).at.tolist()
+    told = _with_the_named(state, family, group, used, core, case)
+    assert [0, 1, 2, 5] == told.at.tolist()
+    assert [3, 3, 3, 0] == told.fresh.tolist()
+    assert {5: None} == case.pooled, "who shows the prompts is there for these, and who is another case's is gone"
+    assert int(told.last.max()) == town.now
+
+    assert [0, 1] == _with_the_named(state, family, group, used, core, None).at.tolist()
+    close(state, case, town.now, [])
+    assert [0, 1] == _with_the_named(state, family, group, used, core, case).at.tolist()
 
 
 def test_an_account_case_ends_in_the_pool_that_the_account_joins():

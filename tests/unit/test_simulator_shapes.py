@@ -382,6 +382,7 @@ def test_evasions_change_the_traffic(evasion):
         ("hydra:share", "no parameter 'share'"),
         ("hydra:share=lots", "share"),
         ("reseller:share=0.1", "reseller has no parameter 'share'"),
+        ("burner:evade=sleepers", "has no sleepers"),
         ("stolen_key:evade=jitter", "stolen_key has no parameter 'evade'"),
         ("hydra:share=0", "must be positive"),
         ("hydra:evade=own_network", "did you mean 'own_networks'"),

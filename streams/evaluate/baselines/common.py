@@ -137,10 +137,10 @@ def judge(alarms: Alarms, truth: Truth, row_of: dict[str, str]) -> ByBaseline:
             found.false_by_kind[kind] = found.false_by_kind.get(kind, 0) + 1
         elif not named and not any(_about(alarm, carries, truth) for alarm in of_case):
             found.false_by_kind["traffic"] = found.false_by_kind.get("traffic", 0) + 1
-    for campaign in truth.campaigns:
-        if (row := row_of[campaign.id]) not in found.leaked:
-            at = caught.get(campaign.id)
-            found.leaked[row] = None if at is None else campaign.leaked_before(at)
+    for campaign in truth.campaigns:  # of two over one pool the later one
+        row, at = row_of[campaign.id], caught.get(campaign.id)
+        before = found.leaked.get(row, 0)
+        found.leaked[row] = None if at is None or before is None else max(before, campaign.leaked_before(at))
     found.hostile_named, found.innocents = len(hostile), len(innocents)
     return found
 

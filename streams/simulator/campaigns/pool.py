@@ -123,7 +123,7 @@ def recruit(rng: np.random.Generator, spec: CampaignSpec) -> list[Draft]:
             while one.age_days < AGED_DAYS:
                 one.age_days = draft(rng, one.style).age_days
         elif opened:
-            one.age_days = float(0.02 + 0.5 * rng.random()) - spec.start_h / 24
+            one.age_days = float(0.02 + 0.5 * rng.random()) - (0.0 if spec.evades("sleepers") else spec.start_h / 24)
         drafts.append(one)
     size = -(-len(drafts) // spec.pools)
     taken: set[str] = set()

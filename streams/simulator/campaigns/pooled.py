@@ -110,7 +110,8 @@ def failover(span: Span, spec: CampaignSpec, name: str) -> list[Campaign]:
     warm = accounts.group > 0
 
     def share(rows: np.ndarray) -> np.ndarray:
-        return np.where(warm[rows["account"]] & (rows["time"] < ban), 0.0, spec.share)
+        idle = (rows["time"] < start) | (warm[rows["account"]] & (rows["time"] < ban))
+        return np.where(idle, 0.0, spec.share)
 
     def rhythm(time_ms: int, utc_offset_h: np.ndarray) -> np.ndarray:
         return base(time_ms, utc_offset_h) * np.where(warm, WARM_RATE if time_ms < ban else 1.0, 1.0)

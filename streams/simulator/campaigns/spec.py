@@ -113,6 +113,8 @@ def parse(text: str, defaults: dict[str, CampaignSpec]) -> CampaignSpec:
     for name in filter(None, spec.evade.split("+")):
         if name not in EVASIONS:
             raise InputError(f"campaign {shape} knows no evasion {name!r}{_nearest(name, EVASIONS)}")
+    if spec.evades("sleepers") and shape in ("burner", "technique_search"):
+        raise InputError(f"campaign {shape} has no sleepers: its accounts begin when they are needed")
     for value, known in (
         (spec.purpose, PURPOSES),
         (spec.items, ITEMS),
