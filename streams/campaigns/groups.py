@@ -131,7 +131,7 @@ def weigh(
         if (case := _adopt(state, family, part)) is None:
             return _open(state, family, part, items, limit, now)
         told = _with_the_named(state, family, group, members, core, case)
-    return _update(state, case, told, items, limit, now, at_once)
+    return _update(state, case, part, told, items, limit, now, at_once)
 
 
 def _with_the_named(
@@ -150,9 +150,11 @@ def _with_the_named(
         return told
     rows = told.at.tolist()
     others = [state.cases.cases[alert_id] for founder, alert_id in state.case_of.items() if founder != family.founder]
-    gone = {row for other in others if other.live for row in other.members}.union(rows)
-    case.pooled = {row: None for row in case.pooled if row in case.members and row not in gone}
-    state.cases.dirty[case.alert_id] = None
+    gone = {row for other in others if other.live for row in other.members.keys() - other.pooled.keys()}.union(rows)
+    left = {row: None for row in case.pooled if row in case.members and row not in gone}
+    if len(left) < len(case.pooled):
+        case.pooled = left
+        state.cases.dirty[case.alert_id] = None
     used = {row: members[row] for row in rows} | _blank(state, case.pooled, "first")
     return Group(state.table, state.shared, used, told.tokens, told.now)
 
@@ -179,13 +181,13 @@ def _any_news(state: CampaignsState, family: Family, case: Case, part: Group, to
     """Tell whether an open case may be revised now, closed for want of evidence, or joined with another one."""
     return (
         now - case.revised_at >= WITHDRAW_MS
-        or (state.cases.due(case, now) and _changed(case, told))
+        or (state.cases.due(case, now) and _changed(case, part, told))
         or _partner(state, family, part) is not None
     )
 
 
-def _changed(case: Case, group: Group) -> bool:
-    return category_of(group) != case.category or set(group.at.tolist()) != case.members.keys()
+def _changed(case: Case, part: Group, told: Group) -> bool:
+    return category_of(part) != case.category or set(told.at.tolist()) != case.members.keys()
 
 
 def _adopt(state: CampaignsState, family: Family, group: Group) -> Case | None:
@@ -244,17 +246,25 @@ def _open(
 
 
 def _update(
-    state: CampaignsState, case: Case, group: Group, items: list[Evidence], limit: float, now: int, at_once: bool
+    state: CampaignsState,
+    case: Case,
+    part: Group,
+    told: Group,
+    items: list[Evidence],
+    limit: float,
+    now: int,
+    at_once: bool,
 ) -> list[Record]:
+    """Revise or close a case; ``part`` is whom evidence and category rest on, ``told`` whom to name."""
     if not case.live:
-        fresh = int(group.last.max()) > case.revised_at
-        return revise(state, case, "updated", group, items, limit, now) if fresh and total(items) >= limit else []
+        fresh = int(told.last.max()) > case.revised_at
+        return revise(state, case, "updated", told, items, limit, now) if fresh and total(items) >= limit else []
     if total(items) < limit - CLOSE_MARGIN:
         return close(state, case, now, items) if at_once or now - case.revised_at >= WITHDRAW_MS else []
-    if not (at_once or state.cases.due(case, now)) or not _changed(case, group):
+    if not (at_once or state.cases.due(case, now)) or not _changed(case, part, told):
         return []
-    case.category = category_of(group)
-    return revise(state, case, "updated", group, items, limit, now)
+    case.category = category_of(part)
+    return revise(state, case, "updated", told, items, limit, now)
 
 
 def merge(state: CampaignsState, now: int) -> list[Record]:

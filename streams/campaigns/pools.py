@@ -45,6 +45,7 @@ def _take_in(state: CampaignsState, found: list[Found], other: Found, now: int) 
         known = set(group.at.tolist())
         if 2 * len(rows & known) >= min(len(rows), len(known)):
             both = cohorts.group_of(state.table, state.shared, sorted(rows | known), now)
+            both.last = np.minimum(both.last, max(group.last.max(), other[1].last.max()))
             found[i] = (founder, both, max(items, other[2], key=total))
             return
     found.append(other)
@@ -126,13 +127,16 @@ def _kept(state: CampaignsState, group: Group, category: Category, now: int) -> 
 
 
 def _into_family(state: CampaignsState, pool: Case, now: int) -> list[Record]:
-    """End a pool's case in that of the campaign which names most of its accounts."""
+    """End a pool's case in that of the campaign which names most of its accounts; it takes those that none names."""
     for case in state.cases.live():
         if case.kind != "cluster" or case.alert_id not in state.case_of.values():
             continue
         if 2 * len(case.members.keys() & pool.members.keys()) >= len(pool.members):
-            group = cohorts.group_of(state.table, state.shared, sorted({**case.members, **pool.members}), now)
-            case.pooled |= pool.members
+            theirs = [other for other in state.cases.live() if other.alert_id in state.case_of.values()]
+            taken = {row for other in theirs for row in other.members}
+            new = {row: None for row in pool.members if row not in taken}
+            group = cohorts.group_of(state.table, state.shared, sorted({**case.members, **new}), now)
+            case.pooled |= new
             return revise(state, case, "updated", group, [], state.limit, now) + end_in(state, pool, case, now)
     return []
 
@@ -153,10 +157,12 @@ def _settle(state: CampaignsState, category: Category, found: list[Found], now: 
         alike = [i for i, each in enumerate(rows) if 2 * len(each & known) >= min(len(each), len(known))]
         if alike and case.status != "merged":
             opening = set(case.opening)
-            # of two rules that find the same of them, the one that keeps the case open, then the one that finds more
+            # an ended case may only go on in what is busy again; of two rules that find the same of it, in the one that
+            # keeps it open, then in the one that finds more
             best = max(
                 alike,
                 key=lambda i: (
+                    case.live or int(found[i][1].last.max()) > case.revised_at,
                     len(rows[i] & opening),
                     len(rows[i] & case.members.keys()),
                     stands[i],

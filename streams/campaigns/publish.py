@@ -21,28 +21,29 @@ def revise(
 
 
 def _pools(state: CampaignsState, case: Case, group: Group) -> list[tuple[int, list[int]]]:
-    """Pools of a group: the token that names each, and its accounts; by its oldest token, if it has no name yet.
+    """Pools of a group: the token that names each, and its accounts.
 
-    A pool keeps the name that the case gave it, and takes one that another case gave it, if that token joins a quarter
-    of it: the two campaigns use one pool. A token names a pool if most of those who show it are in there.
+    A token names a pool if most of those of the group who show it are in there: the one that the case named it by, else
+    the one that another case did, if it joins a quarter of the pool (two campaigns use one pool), else the oldest that
+    joins as many.
     """
     pools, shown, mine = group.pools, group.infrastructure, set(tokens(case))
     place = {row: i for i, (_, rows) in enumerate(pools) for row in rows}
-    best: dict[int, tuple[bool, int, int]] = {}
-    for token, (_, users) in shown.items():
-        if token not in mine and state.cases.naming[token] <= 0:
+    known: dict[int, tuple[bool, int, int]] = {}  # best name that a case gave each pool
+    oldest: dict[int, tuple[bool, int, int]] = {}  # of the tokens that join a quarter of it, else of all
+    for token, (held, users) in shown.items():
+        if not (inside := Counter(place[row] for row in users if row in place)):
             continue
-        if inside := Counter(place[row] for row in users if row in place):
-            i, n = max(inside.items(), key=lambda item: (item[1], -item[0]))
-            if 2 * n > len(users) and (token in mine or 4 * n >= len(pools[i][1])):
-                best[i] = max(best.get(i, (False, 0, 0)), (token in mine, n, -token))
-    names = {i: -token for i, (_, _, token) in best.items()}
-    for i, (founder, rows) in enumerate(pools):
-        if i not in names:
-            taken, inside_of = set(names.values()), set(rows)
-            own = (token for token, (_, users) in shown.items() if token not in taken and inside_of.issuperset(users))
-            names[i] = founder if founder not in taken else min(own, default=founder)
-    return [(names[i], rows) for i, (_, rows) in enumerate(pools)]
+        i, n = max(inside.items(), key=lambda item: (item[1], -item[0]))
+        if 2 * n <= len(users):
+            continue
+        few = 4 * n < len(pools[i][1])
+        if token in mine or (not few and state.cases.naming[token] > 0):
+            known[i] = max(known.get(i, (False, 0, 0)), (token in mine, n, -token))
+        oldest[i] = min(oldest.get(i, (True, held.first, token)), (few, held.first, token))
+    names = {i: token for i, (_, _, token) in oldest.items()} | {i: -token for i, (_, _, token) in known.items()}
+    # one that nothing but networks in common joins, none of which is mostly its own, has no token to itself
+    return [(names.get(i, founder), rows) for i, (founder, rows) in enumerate(pools)]
 
 
 def close(state: CampaignsState, case: Case | None, now: int, items: list[Evidence]) -> list[Record]:

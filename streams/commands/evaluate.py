@@ -91,7 +91,11 @@ def _numbers(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
 )
 @click.option("--contamination", callback=_numbers, metavar="SHARES", help="Run the rows at each share, as 0.1,0.01.")
 @click.option("--accounts", type=click.IntRange(200), help="Benign accounts.  [default: 2000, or 20000]")
-@click.option("--hours", type=click.FloatRange(0, min_open=True), help="Event time of each run.  [default: by row]")
+@click.option(
+    "--hours",
+    type=click.FloatRange(0, min_open=True),
+    help="Event time of each run; not of those that begin later.  [default: by row]",
+)
 @click.option("--no-baselines", is_flag=True, help="Leave the other methods out.")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the report; runs are kept.")

@@ -154,11 +154,14 @@ def runs(rows: Sequence[Row], seeds: Iterable[int], accounts: int, hours: float 
 
 def _run(name: str, rows: tuple[Row, ...], seed: int, accounts: int, hours: float | None) -> Run:
     conditions = table().sets[name.partition("@")[0]]
+    campaigns = tuple(parse(row.campaign, DEFAULTS) for row in rows)
+    if hours is not None and any(campaign.start_h >= hours for campaign in campaigns):
+        hours = None  # what begins days later is in no run of hours
     plan = Plan(
         seed=seed,
         accounts=conditions.accounts or accounts,
         hours=conditions.hours if hours is None else hours,
-        campaigns=tuple(parse(row.campaign, DEFAULTS) for row in rows),
+        campaigns=campaigns,
         release_h=conditions.release_h,
     )
     return Run(name, seed, rows, plan)

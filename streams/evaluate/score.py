@@ -35,7 +35,7 @@ class Outcome(Struct, frozen=True):
     alert_ms: int | None  # first alert that counts
     said_ms: int | None  # when it could be read
     leaked: int  # answered before that; all of them if there is none
-    delay_s: float | None  # from the first answered exchange to that alert
+    delay_s: float | None  # from the first answered exchange to when that alert could be read
     named: int  # accounts named in its cases ...
     right: int  # ... that really carry it
     cases: tuple[str, ...]
@@ -96,6 +96,11 @@ def _instead(outcome: Outcome) -> str:
     return f" (called {outcome.called})" if outcome.called else ""
 
 
+def _order(case: tuple[str, Sequence[AlertEvent]]) -> tuple[bool, int, str]:
+    """Those that ended in another case last: they are about what that one is about."""
+    return case[1][-1].status == "merged", case[1][0].detected_at, case[0]
+
+
 class Scorer:
     """Judge by one truth, as often as wanted; ``until_ms`` limits what has happened so far.
 
@@ -115,7 +120,7 @@ class Scorer:
         own: dict[str, list[str]] = {campaign.id: [] for campaign in self._truth.campaigns}
         ever: dict[str, set[str]] = {}
         false_names, benign_named = [], set()
-        for alert_id, revisions in sorted(cases.items(), key=lambda case: (case[1][0].detected_at, case[0])):
+        for alert_id, revisions in sorted(cases.items(), key=_order):
             named = ever[alert_id] = ever_named(revisions)
             benign = {account for account in named if account not in self._carries}
             carried = Counter(carried for account in sorted(named - benign) for carried in self._carries[account])
@@ -131,7 +136,10 @@ class Scorer:
                 false_names.append(found)
             if not mostly and carried:
                 most = max(carried.values())
-                own[min((c for c in own if carried[c] == most), key=lambda c: len(own[c]))].append(alert_id)
+                tied = [c for c in own if carried[c] == most]
+                into = revisions[-1].merged_into
+                same = [c for c in tied if into is not None and into in own[c]]
+                own[min(same or tied, key=lambda c: len(own[c]))].append(alert_id)
         outcomes = tuple(self._outcome(c, own[c.id], cases, ever, until_ms) for c in self._truth.campaigns)
         return Score(outcomes, tuple(false_names), len(benign_named))
 

@@ -15,7 +15,7 @@ from streams.campaigns.state import CampaignsState
 from streams.campaigns.upkeep import close_quiet
 from streams.contracts.alert import AlertEvent, decode_alert
 from streams.contracts.fold import fold_all
-from streams.contracts.packets import PAYMENT
+from streams.contracts.packets import CLIENT, PAYMENT
 
 LEFT, RIGHT = range(8), range(8, 13)
 
@@ -176,6 +176,21 @@ def test_each_pool_has_a_name_of_its_own():
         assert names == {name for name, _ in told}
 
 
+def test_what_few_of_a_pool_show_does_not_name_it():
+    """An older card of one account and of two outside, which has most of its users elsewhere, names no pool."""
+    town = Town()
+    with_cards(town, (5, 300, range(8)))
+    shared = town.state.shared
+    old = shared._add(SharedToken(3, CLIENT, START_MS))
+    old.seen, old.degree = dict.fromkeys((0, 10, 11), START_MS), 3
+    for row in old.seen:
+        shared.infrastructure_of.setdefault(row, []).append(3)
+    group = group_of(town.state.table, shared, [*LEFT, 10, 11], town.now)
+    case = town.state.cases.open("cluster", "reseller", 1, [0], 1, town.now, town.now)
+
+    assert [(5, list(LEFT))] == _pools(town.state, case, group)
+
+
 def test_a_pool_keeps_its_name():
     """... that its case gave it, or another case, though one token is older: unless that token joins few of it."""
     town = Town()
@@ -221,7 +236,7 @@ def test_a_pool_ends_in_the_campaign_that_covers_it():
 
     assert (family.alert_id, ["account-05", "account-06", "account-07"]) == (taken.alert_id, list(taken.accounts.added))
     assert (opened.alert_id, "merged", family.alert_id) == (ended.alert_id, ended.status, ended.merged_into)
-    assert set(LEFT) == set(family.pooled)
+    assert {5, 6, 7} == set(family.pooled)
 
 
 def test_who_was_named_stays_while_a_campaign_goes_on():
@@ -237,6 +252,7 @@ def test_who_was_named_stays_while_a_campaign_goes_on():
         state.case_of[case.founder] = case.alert_id
     case, family = cases[0], Family(99, [99])
     case.pooled = dict.fromkeys((1, 4, 5, 9))
+    state.table.rows["last"][5] = town.now + HOUR_MS  # by whatever else he does
     used = {row: Member(START_MS, town.now, 5, fresh, 1, solid) for row, solid, fresh in
             ((0, 3, 3), (1, 3, 3), (2, 1, 3), (3, 1, 0), (7, 0, 1), (8, 3, 3))}  # fmt: skip
     group = Group(state.table, state.shared, used, [], town.now)

@@ -79,6 +79,13 @@ def test_each_row_is_in_one_run_of_a_seed():
     ]
 
 
+def test_a_campaign_that_begins_later_keeps_its_hours():
+    """What begins on the eleventh day is in no run of a day."""
+    found = runs(choose(["D13-sleepers", "D1"]), [1], accounts=500, hours=24.0)
+
+    assert {"sleepers": 264.0, "prompts": 24.0} == {run.name: run.plan.hours for run in found}
+
+
 def test_rows_without_cover_traffic_have_no_share():
     """A reseller's accounts carry nothing else: a share would change no event."""
     assert ["D5-1@0.1"] == [row.id for row in with_contamination(choose(["D8", "D9", "D5-1"]), [0.1])]

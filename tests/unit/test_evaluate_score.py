@@ -123,6 +123,37 @@ def test_an_alert_before_the_campaign_has_not_seen_it():
     assert [False, True] == caught
 
 
+def test_the_end_of_a_case_catches_nothing():
+    """A case from before the campaign that closes after its beginning has not seen it."""
+    late = campaign("pool", ["a1", "a2"])
+    late.times_ms = {"a1": [5_000], "a2": [6_000]}
+    revisions = [alert("x", "a1 a2", at_ms=4_000), alert("x", "", 2, at_ms=7_000, status="closed")]
+
+    assert not Scorer(Truth(1, 0, 100_000, [late], [])).score({"x": revisions}).campaigns[0].caught
+
+
+def test_what_leaks_is_no_more_than_there_was():
+    """In the middle of the traffic an alert may not be readable yet: it leaks what has been answered so far."""
+    found = Scorer(TRUTH, lateness_ms=5_000).score({"x": [alert("x", "a1 a2", at_ms=2_500)]}, until_ms=3_500)
+
+    assert (3, 7_500) == (found.campaigns[POOL].leaked, found.campaigns[POOL].said_ms)
+
+
+def test_a_case_that_ended_in_another_is_about_the_same():
+    """Of two campaigns over the same accounts it goes to that of the case it ended in; the other is not caught."""
+    both = [campaign("first", ["a1", "a2", "a3"]), campaign("second", ["a1", "a2", "a3"])]
+    cases = {
+        "x": [alert("x", "a1 a2 a3", at_ms=4_000)],
+        "w": [alert("w", "a1 a2 a3", at_ms=3_000), alert("w", "", 2, at_ms=5_000, status="merged", merged_into="x")],
+    }
+    found = Scorer(Truth(1, 0, 100_000, both, [])).score(cases).campaigns
+    assert [True, False] == [each.caught for each in found]
+    assert 3_000 == found[0].alert_ms
+
+    cases["w"][1] = alert("w", "", 2, at_ms=5_000)
+    assert all(each.caught for each in Scorer(Truth(1, 0, 100_000, both, [])).score(cases).campaigns)
+
+
 def test_benign_account_in_a_true_case_is_a_fault():
     """The campaign is caught, and yet somebody innocent was named."""
     cases = {"x": [alert("x", "a1 a2 a3 c1")], "y": [alert("y", "k1", kind="account", category="stolen_credential")]}
