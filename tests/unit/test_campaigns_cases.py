@@ -258,3 +258,18 @@ def test_restored_again_and_again(story):
     assert [case.pooled for case in operator.cases.cases.values()] == [
         case.pooled for case in restored.cases.cases.values()
     ]
+
+
+def test_whom_a_case_has_from_a_pool_is_restored():
+    """A checkpoint holds who is named for his pool, as that decides whether he stays."""
+    _, operator = run(merged().packets())
+    (*_, case) = operator.cases.live()
+    case.pooled = dict.fromkeys(list(case.members)[:3])
+    cut = operator.checkpoint()
+    assert cut is not None
+    restored = CampaignsOperator(SETTINGS)
+    kept = [(key, value) for key, value in cut.snapshots if value is not None]
+    restored.restore([*kept, (b"\x00marker", cut.marker)])
+
+    assert case.pooled
+    assert list(case.pooled) == list(restored.cases.cases[case.alert_id].pooled)

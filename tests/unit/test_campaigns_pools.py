@@ -128,6 +128,18 @@ def test_evidence_that_comes_and_goes():
     assert [tuple(LEFT)] == town.members()
 
 
+def test_a_pool_that_reopens_nothing():
+    """Without an exchange since its case was withdrawn it holds back nobody else who is found."""
+    town = Town()
+    town.look(LEFT)
+    assert ["closed"] == [alert.status for alert in town.look(LEFT, nats=5.0)]
+    (other,) = town.look(LEFT, range(4, 11), busy=False)
+
+    assert ("open", 7) == (other.status, len(other.accounts.added))
+    assert other.alert_id != town.alerts[0].alert_id
+    assert [] == town.look(LEFT, range(4, 11), busy=False)
+
+
 def test_two_rules_that_find_the_same_accounts():
     """Whoever is inside a pool that has a case, or opens one at the same look, opens none; one apart from it does."""
     town = Town()
@@ -217,7 +229,10 @@ def test_who_stays_in_a_pool():
     assert len(LEFT) == len(opened.accounts.added)
     used = {row: Member(START_MS, town.now, 5, 0, 0) for row in range(6)}
     busy = Group(town.state.table, town.state.shared, used, [], town.now)
-    assert list(LEFT) == _kept(town.state, busy, "reseller", town.now).at.tolist()
+    town.state.table.rows["last"][7] = town.now + HOUR_MS  # by whatever else he does
+    kept = _kept(town.state, busy, "reseller", town.now)
+    assert list(LEFT) == kept.at.tolist()
+    assert town.now == int(kept.last.max()), "it does not keep the pool's case open"
 
     family = town.state.cases.open("cluster", "distillation", 99, [7, 15, 16], 99, town.now, town.now)
     town.state.cases.revise(family, "open", [7, 15, 16], [], 0.0, town.now, [], town.now)

@@ -135,6 +135,19 @@ def test_judge_counts_leak_and_innocents():
     assert (2, 3) == (found.hostile_named, found.innocents)
 
 
+def test_of_two_campaigns_of_a_row_the_later_one_counts():
+    """... as for the detector, and a row of which one campaign is never caught is not caught."""
+    both = truth([10, 20, 30])
+    both.campaigns.append(
+        CampaignTruth("1-y", "y", "distillation", {}, 0, DAY, ["h3", "h4"], [], answered_ms=[10, 20, 30, 40])
+    )
+    row_of, alarms = {"1-x": "D12", "1-y": "D12"}, Alarms(0)
+    alarms.take(15, Suspicion(1, "x", ("h1",)))
+    assert {"D12": None} == judge(alarms, both, row_of).leaked
+    alarms.take(35, Suspicion(1, "y", ("h3",)))
+    assert {"D12": 3} == judge(alarms, both, row_of).leaked
+
+
 def test_alarm_that_names_nobody_needs_traffic_of_a_campaign():
     """It counts for a campaign that was answered in the ten minutes before, and else as false."""
     alarms = Alarms(0)
