@@ -16,7 +16,7 @@ INDICATORS: dict[str, tuple[str, str]] = {
     "I11": ("identity", "shared payment means or devices"),
     "I12": ("identity", "shared networks that few others use"),
     "I14": ("coordination", "arrival of new accounts"),
-    "I15": ("identity", "one pool for several customers or countries"),
+    "I15": ("identity", "one pool used from many countries"),
     "I16": ("coordination", "accounts that take up one model together"),
     "I18": ("volume", "round-the-clock use"),
     "I19": ("identity", "new accounts, or a sudden change of use"),
