@@ -24,6 +24,7 @@ COMMON_MIN = 2  # one account in common may be a bystander
 # phrases that open or close prompts, since both are copied by strangers, and where only one of two has a purpose and
 # the other is some program's own: cover traffic copies what that wraps its content in.
 COMMON_PURPOSE, COMMON_WORK, COMMON_COPIES = 0.05, 0.3, 0.5
+CHANCE_ACCOUNTS = 40  # of so few a twentieth is two: whoever sends a public list meets others who do
 # A prompt's opening or closing words mean little alone: they must carry traffic that no template explains.
 PHRASES = (HEAD, TAIL)
 COPIED = (*PHRASES, SYSTEM)
@@ -145,8 +146,26 @@ class Families:
             if other is None or other.family == shared.family:
                 continue
             common = self.common.between(one, token)
-            if common >= COMMON_MIN and self._alike(one, token, common):
+            if common >= COMMON_MIN and self._alike(one, token, common) and not self._met_by_chance(shared, other):
                 self._union(shared, other)
+
+    def _met_by_chance(self, one: SharedToken, two: SharedToken) -> bool:
+        """Tell whether many of those who show a seldom token have their other prompts in common with others than these.
+
+        A question of a public list is sent by a campaign's accounts and by whoever else runs that list. Of those who
+        show anything else with a purpose, a campaign's accounts show its other prompts.
+        """
+        few, many = sorted((one, two), key=lambda shared: (len(shared.members), shared.token))
+        if len(few.members) >= CHANCE_ACCOUNTS:
+            return False
+        tokens, with_them, elsewhere = self._shared.tokens, 0, 0
+        for row in few.members:
+            others = [tokens[t] for t in self.common.telling_of.get(row, ()) if t != few.token and t in tokens]
+            if any(other.family == many.family for other in others):
+                with_them += 1
+            elif any(max(other.elicitation, other.judging) >= PURPOSE_SHARE for other in others):
+                elsewhere += 1
+        return 2 * elsewhere >= with_them
 
     def join(self, one: Family, two: Family) -> Family | None:
         """Make one family of two whose accounts are much the same; None if they are known to do different jobs."""

@@ -37,6 +37,28 @@ def test_what_cover_traffic_copies_stays_out_of_a_family(elicit, most, variants,
     assert families == len(found.families)
 
 
+@pytest.mark.parametrize(
+    ("senders", "families"), [((1, 2), 1), ((1, 2, 31, 32), 2)], ids=["its own accounts", "a rush's as well"]
+)
+def test_a_question_that_others_send_too_joins_no_rush_to_a_campaign(senders, families):
+    """Of six who sent one question of a public list two have a campaign's prompts besides, and two have a rush's."""
+    shared = SharedTokens(1_000)
+    found = Families(shared)
+    token(shared, 1, range(21), 100)
+    token(shared, 2, range(30, 51), 100)
+    token(shared, 3, range(60, 62), 100)
+    question = shared.tokens[3]
+    question.members |= {row: [0, 0, 1, 1] for row in senders}
+    for each in list(shared.tokens.values()):
+        del each.members[0]
+        found.look(each)
+    for row in senders:
+        found.look(question, row)
+    found.look(question)
+
+    assert families + 1 == len(found.families)
+
+
 def test_a_system_prompt_joins_no_campaigns():
     """Two campaigns whose accounts all show one app's system prompt are two, and what the app's users do is a third."""
     shared = SharedTokens(1_000)
