@@ -7,7 +7,7 @@ from streams.campaigns.cases import CLOSE_MARGIN, WITHDRAW_MS, Case
 from streams.campaigns.evidence import weigh
 from streams.campaigns.explanations import apart
 from streams.campaigns.group import Group
-from streams.campaigns.groups import FAMILY_CATEGORIES, merge
+from streams.campaigns.groups import FAMILY_CATEGORIES, WARM_SHARE, merge
 from streams.campaigns.nats import total
 from streams.campaigns.publish import close, end_in, revise
 from streams.campaigns.state import CampaignsState
@@ -151,6 +151,9 @@ def _settle(state: CampaignsState, category: Category, found: list[Found], now: 
     mine: list[list[Case]] = [[] for _ in found]
     rows = [set(group.at.tolist()) for _, group, _ in found]
     stands = [total(items) >= state.limit - CLOSE_MARGIN for _, _, items in found]
+    for _, group, items in found:
+        if total(items) >= WARM_SHARE * state.limit:
+            state.table.suspect(group.at, now)
     held = [case for alert_id in state.pool_cases if (case := state.cases.cases[alert_id]).category == category]
     for case in held:
         known = _known_by(case)

@@ -1,4 +1,4 @@
-"""One row per account: what campaigns remembers of everybody (249 bytes and its id)."""
+"""One row per account: what campaigns remembers of everybody (253 bytes and its id)."""
 
 from collections import Counter
 from typing import Any
@@ -16,7 +16,7 @@ PLAN_CODES = {
     "": 0, "free": 1, "trial": 1, "edu": 2, "education": 2, "student": 2, "pro": 3, "plus": 3, "individual": 3,
     "max": 3, "payg": 3, "team": 4, "business": 4, "startup": 4, "enterprise": 5, "scale": 5,
 }  # fmt: skip
-DAY_MS = 86_400_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 CHUNK_ROWS = 512  # rows of one state record, about 130 KB
 
 ROW = np.dtype(
@@ -27,6 +27,7 @@ ROW = np.dtype(
         ("tools", "<u4"), ("near_new", "<u4"), ("networks", "<u4"), ("clients", "<u4"),
         ("visits", "<u2"), ("foreign", "<u2"),  # up to 65,535, which takes half a year of visits without a break
         ("created", "<u2"),  # days since 1970, 0: not known
+        ("suspected", "<u4"),  # hours since 1970 when something was last held against it, 0: never
         ("countries", "u1"),  # up to 255
         ("plan", "u1"),
         ("topics", "<u2", (16,)), ("hours", "<u2", (24,)),  # up to 65,535
@@ -187,6 +188,11 @@ class AccountTable:
     def mark(self, at: int) -> None:
         """Tell that a row was changed from outside."""
         self._dirty[at // CHUNK_ROWS] = True
+
+    def suspect(self, rows: Any, now: int) -> None:
+        """Note that something was held against these accounts."""
+        self.rows["suspected"][rows] = now // HOUR_MS
+        self._dirty[rows // CHUNK_ROWS] = True
 
     def checkpoint(self) -> list[tuple[int, tuple[bytes, list[str]]]]:
         """Chunks that changed since the last call: number, rows, names."""

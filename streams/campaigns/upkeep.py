@@ -143,15 +143,18 @@ def _let_go(state: CampaignsState, rows: list[int], counter: str) -> None:
 
 
 def _learn(state: CampaignsState, now: int) -> None:
-    """Let clean accounts and clean groups into the reference."""
+    """Let accounts and groups into the reference against which nothing was held for some time."""
     reference, shared, families = state.reference, state.shared.tokens, state.families.families
     rows = state.table.used
     active = np.flatnonzero((rows["last"] > now - HOUR_MS) & (rows["first"] <= now - CLEAN_MS))
-    suspicious = _suspicious(state)
-    state.quarantined = sum(row in suspicious for row in active.tolist()) / active.size if active.size else None
+    state.table.suspect(np.array(sorted(_suspicious(state)), np.int64), now)
+    kept_out = rows["suspected"] > (now - CLEAN_MS) // HOUR_MS
+    named = [row for case in state.cases.cases.values() for row in case.named]
+    kept_out[np.array(named, np.int64)] = True
+    state.quarantined = float(kept_out[active].mean()) if active.size else None
     step = max(1, active.size // WINDOWS_PER_HOUR)
     for row in active[::step].tolist():
-        if row in suspicious:
+        if kept_out[row]:
             state.count("model_skip", "half_space_trees")
         elif reference.learn_account(rows[row], now, _clusters(state, row)):
             state.count("model_learn", "half_space_trees")
