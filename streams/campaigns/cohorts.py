@@ -183,7 +183,7 @@ def _seeds(means: Any, prompts: Any, volumes: Any) -> list[Any]:
         seed = np.flatnonzero((alike[best] & left) | (np.arange(prompts.size) == best))
         left[seed] = False
         seed = seed[_usual(volumes[seed])]
-        if volumes[seed].std() < SKEWED:
+        if seed.size and volumes[seed].std() < SKEWED:  # where two loads are far apart nobody has the usual one
             out.append(seed)
     return out
 

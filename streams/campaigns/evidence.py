@@ -169,7 +169,9 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
             days = np.maximum(1 / 96, (until - group.first) / DAY_MS)
             volumes = np.log(np.maximum(1, group.uses) / days)
             deviation = float(volumes.std())
-            value = 2.0 * ramp(0.9 - deviation, 0, 0.6) - 2.0 * ramp(deviation, 0.9, 1.6)
+            # less what chance makes of so few exchanges: the variance of the logarithm of a Poisson count is 1 / mean
+            beyond = math.sqrt(max(0.0, deviation**2 - float((1 / np.maximum(1, group.uses)).mean())))
+            value = 2.0 * ramp(0.9 - beyond, 0, 0.6) - 2.0 * ramp(beyond, 0.9, 1.6)
             # a dozen tools of one kind may run alike; forty strangers do not
             value += 2.0 * ramp(0.5 - deviation, 0, 0.25) * ramp(n, 12, 40) * ramp(float(group.uses.mean()), 3, 8)
             out.append(

@@ -8,10 +8,12 @@ import numpy as np
 from streams.campaigns.contents import counts, diversity, listed, unlisted, wrappers
 from streams.campaigns.group import Group, median
 from streams.campaigns.nats import evidence, ramp
+from streams.campaigns.table import PLANS
 from streams.contracts.alert import Evidence
 from streams.contracts.packets import DEVICE, NEAR_HIGH, NETWORK, PAYMENT, SYSTEM, TAIL, TEMPLATE
 
 DAY_MS = 86_400_000
+EDU = PLANS.index("edu")
 YOUNG_D = 45
 # Of single questions. Ten companies that run one review action, each question new, have 11.5 to 13 nats without it
 # (simulated without turns: 7 of 8 seeds), and 120 have up to 16.5. What is shared and a purpose give 15.7 at most: a
@@ -50,6 +52,24 @@ def one_network(group: Group) -> float:
     """Largest share of the accounts that one network is used by."""
     networks = (len(rows) for shared, rows in group.infrastructure.values() if shared.kind == NETWORK)
     return max(networks, default=0) / len(group)
+
+
+def one_school(group: Group) -> float:
+    """0..1: how surely the accounts are one school's: they have its mail domain in common, or its network.
+
+    A school's domain is one of whose accounts many, here and elsewhere, are on education plans. Accounts on education
+    plans can be bought like others; those of one school are the school's to answer for.
+    """
+    table, mails = group.table, group.rows["mail"]
+    if not set(table.mail_accounts) - {0}:
+        return 1.0  # this provider does not tell mail domains
+    shown = Counter(mails[(group.rows["plan"] == EDU) & (mails > 0)].tolist())
+    domain, _ = max(shown.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
+    # 10 ms over a million accounts, and only for a group that looks like a course otherwise
+    plans = table.used["plan"][table.used["mail"] == domain] if domain else np.zeros(0, np.uint8)
+    theirs = ramp(int(np.count_nonzero(plans == EDU)) / max(1, plans.size), 0.15, 0.4)
+    with_domain = int(np.count_nonzero(mails == domain)) / len(group) if domain else 0.0
+    return max(theirs * ramp(with_domain, 0.15, 0.35), ramp(one_network(group), 0.15, 0.35))
 
 
 def app_share(group: Group) -> float:
@@ -119,14 +139,14 @@ def explanations(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
     turns = median(group.rows["first_turn"] / group.exchanges)
     settled = 1.0 - ramp(young_share(group, now), 0.3, 0.6)
     talks = ramp(0.6 - turns, 0.0, 0.3) * settled
-    edu = int(np.count_nonzero(group.rows["plan"] == 2)) / n
+    edu = int(np.count_nonzero(group.rows["plan"] == EDU)) / n
     # A homework in everybody's own words differs in each of them, but is talked about: soon one exchange in three opens
     # a conversation, and in the first half hour, while most are at their beginning, half of them do.
     alike = max(ramp(0.7 - turns, 0.0, 0.3) * settled, float(diversity(group) < 0.3))
-    if edu > 0.3 and alike:
+    if edu > 0.3 and alike and (school := one_school(group)):
         # With 5 nats, three of eight courses of 500 whose homework asks for the working were cases (`FULL_SIZES`).
-        value = -8.0 * ramp(edu, 0.3, 0.5) * alike
-        detail = f"{edu:.0%} on education plans, contents alike or talked about"
+        value = -8.0 * ramp(edu, 0.3, 0.5) * alike * school
+        detail = f"{edu:.0%} on education plans, of one school, contents alike or talked about"
         out.append(evidence("benign.course", value, round(edu, 4), 0.1, detail))
     # who runs a public benchmark or the same probes sends what others sent; a campaign divides its work
     if as_list := listed(group):

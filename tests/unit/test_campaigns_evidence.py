@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from campaign_crowd import DAY_MS, HOUR_MS, NOW, Crowd, N
 
 from streams.campaigns import relays, watches
 from streams.campaigns.cluster_models import ClusterModels
@@ -13,54 +14,9 @@ from streams.campaigns.group import Group
 from streams.campaigns.index import HashIndex
 from streams.campaigns.naming import named
 from streams.campaigns.reference import Reference
-from streams.campaigns.shared import CONTENTS_MAX, SharedToken, SharedTokens
-from streams.campaigns.table import AccountTable
+from streams.campaigns.shared import CONTENTS_MAX
 from streams.contracts.alert import Evidence
-from streams.contracts.packets import NETWORK, PAYMENT, SIGNAL, SYSTEM, TEMPLATE
-
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
-NOW = 500_000 * HOUR_MS
-N = 20
-
-
-class Crowd:
-    """Twenty accounts with a template in common, whose features a test changes."""
-
-    def __init__(self) -> None:
-        self.table, self.shared = AccountTable(), SharedTokens(1000)
-        at = self.table.insert(np.arange(1, N + 1, dtype=np.uint64) << np.uint64(32))
-        self.rows = self.table.rows
-        self.at = at
-        for name, value in (
-            ("first", NOW - 30 * HOUR_MS), ("last", NOW), ("exchanges", 40), ("answered", 40),
-            ("created", (NOW - 9_000 * HOUR_MS) // DAY_MS),
-            ("elicit_known", 40), ("grading_known", 40), ("networks", 20), ("clients", 1),
-        ):  # fmt: skip
-            self.rows[name][at] = value
-        self.rows["hours"][at, :8] = 5
-        self.template = self.token(1, TEMPLATE, range(N))
-        self.template.exchanges = 100
-        self.template.elicit_known = self.template.grading_known = 100
-        self.uses, self.fresh = [5] * N, [0] * N
-        self.models: ClusterModels | None = None
-
-    def token(self, number: int, kind: int, rows: range) -> SharedToken:
-        """Let these accounts share a token."""
-        shared = self.shared._add(SharedToken(number, kind, NOW - 30 * HOUR_MS))
-        shared.degree, shared.members = len(rows), {row: [NOW - HOUR_MS, NOW, 5, 0] for row in rows}
-        if kind < TEMPLATE:
-            for row in rows:
-                self.shared.infrastructure_of.setdefault(row, []).append(number)
-        else:
-            shared.contents = set(range(100))
-        return shared
-
-    def group(self) -> Group:
-        """All of them, with what they use."""
-        members = {
-            row: Member(NOW - 30 * HOUR_MS, NOW, self.uses[row], self.fresh[row], 1, self.uses[row]) for row in range(N)
-        }
-        return Group(self.table, self.shared, members, [self.template], NOW)
+from streams.contracts.packets import NETWORK, PAYMENT, SIGNAL, SYSTEM
 
 
 def as_group(crowd: Crowd) -> list[Evidence]:
@@ -252,6 +208,18 @@ def test_load_is_that_of_the_time_that_an_account_was_used():
 
     even, not_so = (of_all(weigh(group, Reference(), None, NOW), "I29") for group in (burnt, uneven))
     assert even > 1.0 > 0.0 >= not_so
+
+
+def test_chance_is_no_uneven_split():
+    """Four exchanges an account, give or take what chance makes of it, are as even as a hundred each."""
+    rng, found = np.random.default_rng(5), {}
+    for mean in (4, 100):
+        crowd = Crowd()
+        crowd.uses = np.maximum(1, rng.poisson(mean, N)).tolist()
+        found[mean] = of_all(as_group(crowd), "I29")
+
+    assert found[4] > 1.5
+    assert found[100] > 1.5
 
 
 def test_a_long_life_does_not_hide_what_an_account_is_used_for_now():

@@ -124,3 +124,20 @@ def test_category(shown: int, shown_refused: int, sent: int, refused: int, categ
     group: Any = SimpleNamespace(tokens=[token], rows=rows, fresh=np.full(5, 4))
 
     assert category == category_of(group)
+
+
+@pytest.mark.parametrize(
+    ("asked", "fresh", "category"),
+    [(0, 0, "anomaly"), (40, 0, "distillation"), (0, 4, "distillation")],
+    ids=["neither", "has a purpose", "wraps new content"],
+)
+def test_a_group_without_purpose_or_work_is_an_anomaly(asked: int, fresh: int, category: str):
+    """Accounts that send one text over and over, which asks for nothing, belong together; what for is not known."""
+    token = SharedToken(1, TEMPLATE, 0)
+    token.exchanges = token.elicit_known = token.grading_known = 100
+    token.elicit = asked
+    rows = np.zeros(5, ROW)
+    rows["exchanges"] = 20
+    group: Any = SimpleNamespace(tokens=[token], rows=rows, fresh=np.full(5, fresh))
+
+    assert category == category_of(group)

@@ -5,8 +5,14 @@ import numpy as np
 import pytest
 
 from streams.campaigns import reference as module
+from streams.campaigns.families import Member
+from streams.campaigns.group import Group
+from streams.campaigns.nats import evidence
+from streams.campaigns.pools import _settle
 from streams.campaigns.reference import CLUSTER_MOST, GENERATION_MS, PLANS, PRIOR, WINDOW, Reference
+from streams.campaigns.state import CampaignsState
 from streams.campaigns.table import ROW
+from streams.campaigns.upkeep import _learn
 from streams.config import Campaigns, Settings
 from streams.replay import Replay
 from streams.simulator.campaigns import parse
@@ -125,6 +131,47 @@ def test_age_is_counted_by_segment_from_what_it_last_learned():
 
     now = START_MS + 26 * HOUR_MS
     assert {"individual": 26 * HOUR_MS, "edu": 24 * HOUR_MS} == reference.ages_ms(now)
+
+
+def test_what_was_suspected_stays_out():
+    """... for six hours after anything was last held against it, and whom a case has named while that case is held."""
+    state, learned = CampaignsState(Settings()), []
+    at = state.table.insert(np.arange(1, 9, dtype=np.uint64))
+    state.table.rows["exchanges"][at], state.table.rows["first"][at] = 50, START_MS
+    state.reference.learn_account = lambda row, now, clusters: learned.append(int(row["hash"])) or True
+
+    def out(hour: int) -> set[int]:
+        """Who is not learned at this hour."""
+        now = START_MS + hour * HOUR_MS
+        state.table.rows["last"][at] = now
+        learned.clear()
+        _learn(state, now)
+        return set(range(1, 9)) - set(learned)
+
+    assert set(range(1, 9)) == out(5)
+    assert set() == out(6)
+    state.table.suspect(at[2:4], START_MS + 7 * HOUR_MS)
+    assert {3, 4} == out(12)
+    assert state.quarantined == 0.25
+    assert set() == out(13)
+
+    case = state.cases.open("cluster", "distillation", 99, at[:2].tolist(), 99, START_MS, START_MS)
+    state.cases.revise(case, "open", at[:2].tolist(), [], 11.5, START_MS)
+    assert {1, 2} == out(14)
+    state.cases.revise(case, "closed", [], [], 11.5, START_MS)
+    assert {1, 2} == out(30)
+
+
+def test_a_pool_that_comes_near_is_suspected():
+    """Half-way to the threshold it is kept from the reference, though it has no case."""
+    state = CampaignsState(Settings())
+    at = state.table.insert(np.arange(1, 9, dtype=np.uint64))
+    used = {row: Member(START_MS, START_MS, 5, 0, 0) for row in at[:4].tolist()}
+    group = Group(state.table, state.shared, used, [], START_MS)
+    for nats, hours in ((4.0, 0), (6.0, START_MS // HOUR_MS)):
+        _settle(state, "reseller", [(1, group, [evidence("I20", nats, 1, 0, "near")])], START_MS)
+        assert {hours} == set(state.table.rows["suspected"][at[:4]].tolist())
+    assert not state.table.rows["suspected"][at[4:]].any()
 
 
 def test_a_real_campaign_that_is_never_noticed_stays_below_its_share():
