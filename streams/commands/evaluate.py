@@ -16,7 +16,7 @@ from streams.settings import load
 
 if TYPE_CHECKING:
     from streams.evaluate.results import Result
-    from streams.evaluate.rows import Row
+    from streams.evaluate.rows import Row, Run
     from streams.evaluate.run import Task
     from streams.evaluate.summary import Summary
 
@@ -38,7 +38,20 @@ class Mode(NamedTuple):
 QUICK = Mode(2_000, "1", "", "", 1, 0, "101-104", "", "")
 FULL = Mode(20_000, "20060-20079", "20060-20067", "20060-20063", 8, 2, "101-108", "101-102", "101")
 HOURS = 6.0  # of benign runs; benchmark.toml has those of the others
-MONTH_ACCOUNTS, MONTH_H = 1_000, 720.0  # all kinds at once; 8 such runs are 30 million exchanges
+MONTH_ACCOUNTS, MONTH_H = 800, 720.0  # all kinds at once; 8 such runs are 30 million exchanges
+# Of a kind of which a share of so few would be one or two accounts: a group that could be named takes three.
+MONTH_KINDS = {"ci_review": 8, "quality_monitor": 6} | dict.fromkeys(
+    (
+        "shared_team_key",
+        "evaluation_suite",
+        "synthetic_data",
+        "rag_backfill",
+        "llm_gateway",
+        "fallback_router",
+        "audit_logging",
+    ),
+    5,
+)
 MONTH_RELEASE_H = (
     250.0  # of a new model, on the eleventh day: everybody who takes it up, and the rush over public test sets
 )
@@ -161,9 +174,16 @@ def _calibration(settings: Settings, options: dict[str, Any]) -> "list[Task]":
     accounts = options["accounts"] or mode.accounts
     found = benign_runs(_seeds(mode.calibration_seeds), accounts, options["hours"] or HOURS, "thresholds")
     months = _seeds(mode.calibration_month_seeds)
-    found += benign_runs(months, min(accounts, MONTH_ACCOUNTS), MONTH_H, "thresholds-month", release_h=MONTH_RELEASE_H)
+    found += _months(months, accounts, "thresholds-month")
     found += benign_runs(_seeds(mode.calibration_crowd_seeds), accounts, HOURS, "thresholds-crowds", FULL_SIZES)
     return [Task(run, settings, code_digest(), detect=False, matched={}) for run in found]
+
+
+def _months(seeds: tuple[int, ...], accounts: int, name: str) -> "list[Run]":
+    from streams.evaluate.rows import benign_runs
+
+    accounts = min(accounts, MONTH_ACCOUNTS)
+    return benign_runs(seeds, accounts, MONTH_H, name, MONTH_KINDS, MONTH_RELEASE_H)
 
 
 def _mode(options: dict[str, Any]) -> Mode:
@@ -189,7 +209,7 @@ def _tasks(
         found = benign_runs(seeds, accounts, options["hours"] or HOURS)
     crowds = _seeds(mode.crowd_seeds) if asked is None else ()
     found += benign_runs(crowds, accounts, HOURS, "crowds", FULL_SIZES)
-    months = benign_runs(month, min(accounts, MONTH_ACCOUNTS), MONTH_H, "month", release_h=MONTH_RELEASE_H)
+    months = _months(month, accounts, "month")
     compared = seeds if asked is not None else seeds[: mode.baseline_seeds]
     compared_months = month[: mode.baseline_month_seeds]
     return [Task(run, settings, code_digest(), matched=matched if run.seed in compared else None) for run in found] + [
