@@ -74,7 +74,7 @@ def test_each_row_is_in_one_run_of_a_seed():
     found = runs(table().rows, [1], accounts=2_000)
 
     assert sorted(row.id for row in table().rows) == sorted(row.id for run in found for row in run.rows)
-    assert [("reseller_300", 24), ("sleepers", 264), ("half", 6)] == [
+    assert [("words", 24), ("reseller_300", 24), ("sleepers", 264), ("half", 6)] == [
         (run.name, run.plan.hours) for run in found if run.plan.accounts != 2_000
     ]
 
