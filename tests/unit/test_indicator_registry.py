@@ -22,7 +22,7 @@ def test_every_number_is_there_once():
     """I1 to I30 are either read or not, each in one row without an empty cell."""
     rows = [*READ, *NOT_READ]
     assert sorted(f"I{i}" for i in range(1, 31)) == sorted(row[0] for row in rows)
-    assert [5] * len(READ) + [3] * len(NOT_READ) == [len(row) for row in rows]
+    assert {5} == {len(row) for row in rows}
     assert all(cell for row in rows for cell in row)
 
 
