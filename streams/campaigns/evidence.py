@@ -169,15 +169,15 @@ def _coordination(group: Group, models: ClusterModels | None, now: int) -> list[
             days = np.maximum(1 / 96, (until - group.first) / DAY_MS)
             volumes = np.log(np.maximum(1, group.uses) / days)
             deviation = float(volumes.std())
-            # less what chance makes of so few exchanges: the variance of the logarithm of a Poisson count is 1 / mean
-            beyond = math.sqrt(max(0.0, deviation**2 - float((1 / np.maximum(1, group.uses)).mean())))
+            # less what chance makes of so few exchanges, if they were dealt out evenly over the time that each account
+            # was used: the variance of the logarithm of a Poisson count is 1 / mean
+            dealt = group.uses.sum() * days / days.sum()
+            beyond = math.sqrt(max(0.0, deviation**2 - float((1 / np.maximum(1.0, dealt)).mean())))
             value = 2.0 * ramp(0.9 - beyond, 0, 0.6) - 2.0 * ramp(beyond, 0.9, 1.6)
             # a dozen tools of one kind may run alike; forty strangers do not
             value += 2.0 * ramp(0.5 - deviation, 0, 0.25) * ramp(n, 12, 40) * ramp(float(group.uses.mean()), 3, 8)
             out.append(
-                evidence(
-                    "I29", value, round(deviation, 4), 1.2, f"load split over accounts: log deviation {deviation:.2f}"
-                )
+                evidence("I29", value, round(beyond, 4), 1.2, f"load split over accounts: log deviation {beyond:.2f}")
             )
         span_h = (now - int(group.first.min())) / 3_600_000
         if span_h >= 20:

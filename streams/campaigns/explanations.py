@@ -15,6 +15,7 @@ from streams.contracts.packets import DEVICE, NEAR_HIGH, NETWORK, PAYMENT, SYSTE
 DAY_MS = 86_400_000
 EDU = PLANS.index("edu")
 YOUNG_D = 45
+DOMAIN_OTHERS_MIN = 10
 # Of single questions. Ten companies that run one review action, each question new, have 11.5 to 13 nats without it
 # (simulated without turns: 7 of 8 seeds), and 120 have up to 16.5. What is shared and a purpose give 15.7 at most: a
 # case needs coordination, too.
@@ -57,19 +58,27 @@ def one_network(group: Group) -> float:
 def one_school(group: Group) -> float:
     """0..1: how surely the accounts are one school's: they have its mail domain in common, or its network.
 
-    A school's domain is one of whose accounts many, here and elsewhere, are on education plans. Accounts on education
-    plans can be bought like others; those of one school are the school's to answer for.
+    A school's domain is one of whose other accounts many are on education plans. Accounts on such plans can be bought
+    like others; those of one school are the school's to answer for.
     """
-    table, mails = group.table, group.rows["mail"]
-    if not set(table.mail_accounts) - {0}:
-        return 1.0  # this provider does not tell mail domains
+    if (behind_one := ramp(one_network(group), 0.15, 0.35)) >= 1.0:
+        return 1.0
+    everybody, mails = group.table.used, group.rows["mail"]  # a look at all of a million accounts takes 10 ms
+    if not mails.any():  # this provider does not tell mail domains, or not those of students
+        return behind_one if bool((everybody["mail"][everybody["plan"] == EDU] > 0).any()) else 1.0
     shown = Counter(mails[(group.rows["plan"] == EDU) & (mails > 0)].tolist())
     domain, _ = max(shown.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
-    # 10 ms over a million accounts, and only for a group that looks like a course otherwise
-    plans = table.used["plan"][table.used["mail"] == domain] if domain else np.zeros(0, np.uint8)
-    theirs = ramp(int(np.count_nonzero(plans == EDU)) / max(1, plans.size), 0.15, 0.4)
-    with_domain = int(np.count_nonzero(mails == domain)) / len(group) if domain else 0.0
-    return max(theirs * ramp(with_domain, 0.15, 0.35), ramp(one_network(group), 0.15, 0.35))
+    with_domain = ramp(int(np.count_nonzero(mails == domain)) / len(group), 0.15, 0.35) if domain else 0.0
+    if with_domain <= behind_one:
+        return behind_one
+    of_domain = everybody["mail"] == domain
+    others = of_domain.copy()
+    others[group.at] = False
+    if int(others.sum()) >= DOMAIN_OTHERS_MIN:  # a public one has; of a small school's a class may be all
+        of_domain = others
+    plans = everybody["plan"][of_domain]
+    theirs = int(np.count_nonzero(plans == EDU)) / plans.size
+    return max(behind_one, with_domain * ramp(theirs, 0.15, 0.4))
 
 
 def app_share(group: Group) -> float:

@@ -8,7 +8,7 @@ family as well (`streams.campaigns.pools`).
 
 from msgspec import Struct
 
-from streams.campaigns.common import CommonAccounts
+from streams.campaigns.common import TOKENS_PER_ACCOUNT, CommonAccounts
 from streams.campaigns.jobs import UNCLEAR, does_another
 from streams.campaigns.shared import SharedToken, SharedTokens
 from streams.campaigns.uses import SOLID_CONTENTS, Uses, most
@@ -25,6 +25,7 @@ COMMON_MIN = 2  # one account in common may be a bystander
 # the other is some program's own: cover traffic copies what that wraps its content in.
 COMMON_PURPOSE, COMMON_WORK, COMMON_COPIES = 0.05, 0.3, 0.5
 CHANCE_ACCOUNTS = 40  # of so few a twentieth is two: whoever sends a public list meets others who do
+LIST_TOKENS = 8  # of whom else such a list is: a campaign's variants begin as families of one or two
 # A prompt's opening or closing words mean little alone: they must carry traffic that no template explains.
 PHRASES = (HEAD, TAIL)
 COPIED = (*PHRASES, SYSTEM)
@@ -150,22 +151,30 @@ class Families:
                 self._union(shared, other)
 
     def _met_by_chance(self, one: SharedToken, two: SharedToken) -> bool:
-        """Tell whether many of those who show a seldom token have their other prompts in common with others than these.
+        """Tell whether many of those who show the rarer of two tokens have their other prompts in common with others.
 
-        A question of a public list is sent by a campaign's accounts and by whoever else runs that list. Of those who
-        show anything else with a purpose, a campaign's accounts show its other prompts.
+        A question of a public list is sent by a campaign's accounts and by whoever else runs that list. A campaign's
+        accounts show its other prompts besides, if any; who runs the list shows dozens of its questions.
         """
         few, many = sorted((one, two), key=lambda shared: (len(shared.members), shared.token))
         if len(few.members) >= CHANCE_ACCOUNTS:
             return False
         tokens, with_them, elsewhere = self._shared.tokens, 0, 0
         for row in few.members:
-            others = [tokens[t] for t in self.common.telling_of.get(row, ()) if t != few.token and t in tokens]
+            shown = self.common.telling_of.get(row, [])[-TOKENS_PER_ACCOUNT:]
+            others = [tokens[t] for t in shown if t != few.token and t in tokens]
             if any(other.family == many.family for other in others):
                 with_them += 1
-            elif any(max(other.elicitation, other.judging) >= PURPOSE_SHARE for other in others):
+            elif any(self._of_a_list(other) for other in others):
                 elsewhere += 1
         return 2 * elsewhere >= with_them
+
+    def _of_a_list(self, shared: SharedToken) -> bool:
+        """Tell whether a token has a purpose and is one of many that the same accounts show."""
+        if max(shared.elicitation, shared.judging) < PURPOSE_SHARE:
+            return False
+        family = self.families.get(shared.family)
+        return family is not None and len(family.tokens) >= LIST_TOKENS
 
     def join(self, one: Family, two: Family) -> Family | None:
         """Make one family of two whose accounts are much the same; None if they are known to do different jobs."""

@@ -191,8 +191,9 @@ class AccountTable:
 
     def suspect(self, rows: Any, now: int) -> None:
         """Note that something was held against these accounts."""
-        self.rows["suspected"][rows] = now // HOUR_MS
-        self._dirty[rows // CHUNK_ROWS] = True
+        changed = rows[self.rows["suspected"][rows] != now // HOUR_MS]
+        self.rows["suspected"][changed] = now // HOUR_MS
+        self._dirty[changed // CHUNK_ROWS] = True
 
     def checkpoint(self) -> list[tuple[int, tuple[bytes, list[str]]]]:
         """Chunks that changed since the last call: number, rows, names."""

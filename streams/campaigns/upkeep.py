@@ -148,7 +148,7 @@ def _learn(state: CampaignsState, now: int) -> None:
     rows = state.table.used
     active = np.flatnonzero((rows["last"] > now - HOUR_MS) & (rows["first"] <= now - CLEAN_MS))
     state.table.suspect(np.array(sorted(_suspicious(state)), np.int64), now)
-    kept_out = rows["suspected"] > (now - CLEAN_MS) // HOUR_MS
+    kept_out = rows["suspected"] >= (now - CLEAN_MS) // HOUR_MS
     named = [row for case in state.cases.cases.values() for row in case.named]
     kept_out[np.array(named, np.int64)] = True
     state.quarantined = float(kept_out[active].mean()) if active.size else None

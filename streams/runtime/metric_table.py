@@ -229,7 +229,7 @@ GAUGED: dict[str, Gauged] = {
             "gauge",
             "ratio",
             ("stage",),
-            "Share of the accounts of the last hour that the reference would learn from, but that are suspicious.",
+            "Share of the last hour's accounts that are kept from the reference: in ordinary traffic a quarter.",
         ),
         merge="max",
     ),

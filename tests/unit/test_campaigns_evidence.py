@@ -222,6 +222,14 @@ def test_chance_is_no_uneven_split():
     assert found[100] > 1.5
 
 
+def test_one_exchange_of_most_and_many_of_a_few_is_no_even_split():
+    """Chance does not make twenty of one, however little is known of the others."""
+    crowd = Crowd()
+    crowd.uses = [20 if row < 4 else 1 for row in range(N)]
+
+    assert of_all(as_group(crowd), "I29") < 0.0
+
+
 def test_a_long_life_does_not_hide_what_an_account_is_used_for_now():
     """All of the last day's traffic is all of it, however much there was in the month before."""
     crowd = Crowd()

@@ -19,7 +19,7 @@ def of_one_firm(crowd: Crowd) -> None:
     crowd.rows["org"][crowd.at] = 5
 
 
-def of_three_firms(crowd: Crowd) -> None:
+def of_four_firms(crowd: Crowd) -> None:
     crowd.rows["org"][crowd.at] = np.arange(N) % 4 + 5
 
 
@@ -59,6 +59,14 @@ def with_public_mail(crowd: Crowd) -> None:
     mail(crowd, [SCHOOL] * N)
     others = crowd.table.insert(np.arange(1_000, 1_300, dtype=np.uint64))
     crowd.table.rows["mail"][others] = SCHOOL
+    crowd.rows = crowd.table.rows
+
+
+def without_mail(crowd: Crowd) -> None:
+    """Only of these nothing is known."""
+    students(crowd)
+    others = crowd.table.insert(np.arange(1_000, 1_020, dtype=np.uint64))
+    crowd.table.rows["mail"][others], crowd.table.rows["plan"][others] = SCHOOL, PLANS.index("edu")
     crowd.rows = crowd.table.rows
 
 
@@ -117,11 +125,12 @@ def nats(change: Change, indicator: str) -> float:
 @pytest.mark.parametrize(
     ("explanation", "clears", "by", "without"),
     [
-        ("organisation", of_one_firm, 7.0, of_three_firms),
+        ("organisation", of_one_firm, 7.0, of_four_firms),
         ("site", behind_one_network, 4.0, at_home),
         ("course", of_one_school, 8.0, of_many_schools),
         ("course", on_campus, 8.0, with_public_mail),
         ("course", students, 8.0, paid_for),
+        ("course", on_campus, 8.0, without_mail),
         ("course", of_one_school, 8.0, single_questions),
         ("tool", tool, 7.0, tool_of_newcomers),
         ("copied_prompt", once_each, 3.0, once_each_on_shared_cards),

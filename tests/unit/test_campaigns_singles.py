@@ -97,6 +97,11 @@ def test_a_checkpoint_has_the_chunks_that_changed():
     assert [0] == changed()
     table.insert(hashes[:1] + hashes[-1])
     assert [2] == changed()
+    for _ in range(2):
+        table.suspect(np.array([3, CHUNK_ROWS]), 7 * 3_600_000)
+    assert [0, 1] == changed()
+    table.suspect(np.array([3, CHUNK_ROWS + 1]), 7 * 3_600_000)
+    assert [1] == changed(), "nothing new is said of the first"
 
 
 @pytest.mark.parametrize(

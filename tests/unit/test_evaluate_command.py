@@ -5,7 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from streams.commands.evaluate import evaluate
+from streams.commands.evaluate import MONTH_ACCOUNTS, MONTH_KINDS, evaluate
+from streams.simulator.kinds import KINDS, counts
 
 
 def test_list_names_rows_goals_and_campaigns():
@@ -43,3 +44,11 @@ def test_benign_traffic_alone_is_measured(tmp_path):
     assert ({"tuning": [7]}, 1, []) == (found["splits"], found["runs"], found["rows"])
     assert found["events"] == found["benign_exchanges"] == sum(kind["exchanges"] for kind in found["kinds"]) > 0
     assert "## False cases" in (tmp_path / "report.md").read_text()
+
+
+def test_a_month_has_a_group_of_every_kind():
+    """A group that is named has three accounts: of each benign kind there are five or more."""
+    found = counts(MONTH_ACCOUNTS, MONTH_KINDS)
+
+    assert {kind.name for kind in KINDS} == set(found)
+    assert min(found.values()) >= 5

@@ -151,13 +151,13 @@ def test_what_was_suspected_stays_out():
     assert set(range(1, 9)) == out(5)
     assert set() == out(6)
     state.table.suspect(at[2:4], START_MS + 7 * HOUR_MS)
-    assert {3, 4} == out(12)
+    assert {3, 4} == out(13)
     assert state.quarantined == 0.25
-    assert set() == out(13)
+    assert set() == out(14)
 
     case = state.cases.open("cluster", "distillation", 99, at[:2].tolist(), 99, START_MS, START_MS)
     state.cases.revise(case, "open", at[:2].tolist(), [], 11.5, START_MS)
-    assert {1, 2} == out(14)
+    assert {1, 2} == out(15)
     state.cases.revise(case, "closed", [], [], 11.5, START_MS)
     assert {1, 2} == out(30)
 
