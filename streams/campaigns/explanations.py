@@ -64,7 +64,7 @@ def one_school(group: Group) -> float:
     if (behind_one := ramp(one_network(group), 0.15, 0.35)) >= 1.0:
         return 1.0
     everybody, mails = group.table.used, group.rows["mail"]  # a look at all of a million accounts takes 10 ms
-    if not mails.any():  # this provider does not tell mail domains, or not those of students
+    if not mails[group.rows["plan"] == EDU].any():  # this provider does not tell mail domains, or not those of students
         return behind_one if bool((everybody["mail"][everybody["plan"] == EDU] > 0).any()) else 1.0
     shown = Counter(mails[(group.rows["plan"] == EDU) & (mails > 0)].tolist())
     domain, _ = max(shown.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
@@ -155,7 +155,7 @@ def explanations(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
     if edu > 0.3 and alike and (school := one_school(group)):
         # With 5 nats, three of eight courses of 500 whose homework asks for the working were cases (`FULL_SIZES`).
         value = -8.0 * ramp(edu, 0.3, 0.5) * alike * school
-        detail = f"{edu:.0%} on education plans, of one school, contents alike or talked about"
+        detail = f"{edu:.0%} on education plans, contents alike or talked about, nothing against one school"
         out.append(evidence("benign.course", value, round(edu, 4), 0.1, detail))
     # who runs a public benchmark or the same probes sends what others sent; a campaign divides its work
     if as_list := listed(group):

@@ -161,7 +161,7 @@ class Families:
             return False
         tokens, with_them, elsewhere = self._shared.tokens, 0, 0
         for row in few.members:
-            shown = self.common.telling_of.get(row, [])[-TOKENS_PER_ACCOUNT:]
+            shown = self.common.telling_of.get(row, [])[-TOKENS_PER_ACCOUNT - 1 :]  # the last, and what `add` gave
             others = [tokens[t] for t in shown if t != few.token and t in tokens]
             if any(other.family == many.family for other in others):
                 with_them += 1

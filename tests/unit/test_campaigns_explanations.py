@@ -57,7 +57,7 @@ def with_public_mail(crowd: Crowd) -> None:
     """All at a provider whose other users pay."""
     students(crowd)
     mail(crowd, [SCHOOL] * N)
-    others = crowd.table.insert(np.arange(1_000, 1_300, dtype=np.uint64))
+    others = crowd.table.insert(np.arange(1_000, 1_020, dtype=np.uint64))
     crowd.table.rows["mail"][others] = SCHOOL
     crowd.rows = crowd.table.rows
 
@@ -68,6 +68,12 @@ def without_mail(crowd: Crowd) -> None:
     others = crowd.table.insert(np.arange(1_000, 1_020, dtype=np.uint64))
     crowd.table.rows["mail"][others], crowd.table.rows["plan"][others] = SCHOOL, PLANS.index("edu")
     crowd.rows = crowd.table.rows
+
+
+def whose_payers_have_mail(crowd: Crowd) -> None:
+    """Of one of them the domain is known, as he pays; students' never is."""
+    students(crowd)
+    crowd.rows["plan"][crowd.at[0]], crowd.rows["mail"][crowd.at[0]] = PLANS.index("individual"), 99
 
 
 def on_campus(crowd: Crowd) -> None:
@@ -130,6 +136,7 @@ def nats(change: Change, indicator: str) -> float:
         ("course", of_one_school, 8.0, of_many_schools),
         ("course", on_campus, 8.0, with_public_mail),
         ("course", students, 8.0, paid_for),
+        ("course", whose_payers_have_mail, 8.0, without_mail),
         ("course", on_campus, 8.0, without_mail),
         ("course", of_one_school, 8.0, single_questions),
         ("tool", tool, 7.0, tool_of_newcomers),
