@@ -15,7 +15,7 @@ from streams.contracts.packets import DEVICE, NEAR_HIGH, NETWORK, PAYMENT, SYSTE
 DAY_MS = 86_400_000
 EDU = PLANS.index("edu")
 YOUNG_D = 45
-DOMAIN_OTHERS_MIN = 10
+DOMAIN_OTHERS_MIN = 10  # accounts of a mail domain outside of a group that tell whether it is a school's
 # Of single questions. Ten companies that run one review action, each question new, have 11.5 to 13 nats without it
 # (simulated without turns: 7 of 8 seeds), and 120 have up to 16.5. What is shared and a purpose give 15.7 at most: a
 # case needs coordination, too.
@@ -155,7 +155,7 @@ def explanations(group: Group, owners: Any, n: int, now: int) -> list[Evidence]:
     if edu > 0.3 and alike and (school := one_school(group)):
         # With 5 nats, three of eight courses of 500 whose homework asks for the working were cases (`FULL_SIZES`).
         value = -8.0 * ramp(edu, 0.3, 0.5) * alike * school
-        detail = f"{edu:.0%} on education plans, contents alike or talked about, nothing against one school"
+        detail = f"{edu:.0%} on education plans, contents alike or talked about, at one school as far as is known"
         out.append(evidence("benign.course", value, round(edu, 4), 0.1, detail))
     # who runs a public benchmark or the same probes sends what others sent; a campaign divides its work
     if as_list := listed(group):
