@@ -93,14 +93,18 @@ def _numbers(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
     "--full", "mode", flag_value="full", help="20,000 benign accounts, 20 reporting seeds, 30-day runs: hours."
 )
 @click.option("--shapes", metavar="NAMES", default="", help="Rows (D5, D5-10) or shapes (hydra), with commas; `none`.")
-@click.option(
-    "--seeds", metavar="SEEDS", callback=_asked_seeds, help="Such as 1-3,7; no crowds.  [default: 1, or 20068-20087]"
-)
+@click.option("--seeds", metavar="SEEDS", callback=_asked_seeds, help="Such as 1-3,7.  [default: 1, or 20068-20087]")
 @click.option(
     "--month-seeds",
     metavar="SEEDS",
     callback=_asked_seeds,
     help="Of 30 benign days.  [default: none, or 8; none with --seeds]",
+)
+@click.option(
+    "--crowd-seeds",
+    metavar="SEEDS",
+    callback=_asked_seeds,
+    help="Of benign crowds as large as reports have them.  [default: none, or 4; none with --seeds]",
 )
 @click.option("--contamination", callback=_numbers, metavar="SHARES", help="Run the rows at each share, as 0.1,0.01.")
 @click.option("--accounts", type=click.IntRange(200), help="Benign accounts.  [default: 2000, or 20000]")
@@ -200,14 +204,14 @@ def _tasks(
     from streams.simulator.kinds import FULL_SIZES
 
     mode = _mode(options)
-    asked, month = options["seeds"], options["month_seeds"]
+    asked, month, crowds = options["seeds"], options["month_seeds"], options["crowd_seeds"]
     seeds = _seeds(mode.seeds) if asked is None else asked
     month = (_seeds(mode.month_seeds) if asked is None else ()) if month is None else month
+    crowds = (_seeds(mode.crowd_seeds) if asked is None else ()) if crowds is None else crowds
     accounts = options["accounts"] or mode.accounts
     found = runs(rows, seeds, accounts, options["hours"])
     if not rows and seeds:
         found = benign_runs(seeds, accounts, options["hours"] or HOURS)
-    crowds = _seeds(mode.crowd_seeds) if asked is None else ()
     found += benign_runs(crowds, accounts, HOURS, "crowds", FULL_SIZES)
     months = _months(month, accounts, "month")
     compared = seeds if asked is not None else seeds[: mode.baseline_seeds]

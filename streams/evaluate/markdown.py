@@ -159,7 +159,8 @@ def _accounts(found: summary.Summary) -> list[str]:
         "Precision and recall of the members so many minutes after the alert (over the seeds still running):",
         "",
         *_over_time(found),
-        "![members over time](members.svg)",
+        "![recall of the members over time](members.svg)",
+        "![precision of the members over time](precision.svg)",
         "",
     ]
 

@@ -1,4 +1,4 @@
-"""Write what was measured: `report.json` for programs, `report.md` with three plots for people."""
+"""Write what was measured: `report.json` for programs, `report.md` with plots for people."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,10 +77,13 @@ def write(found: summary.Summary, folder: Path) -> None:
 
 
 def plots(found: summary.Summary) -> dict[str, str]:
-    """Draw the three plots, by file name."""
+    """Draw the plots, by file name."""
     leaks = [Curve(row.id, steps([None if v is None else max(v, 1) for v in row.leaks])) for row in found.rows]
     members = [
         Curve(row.id, [(max(m.minutes, 1.0), m.due_named / m.due) for m in row.members if m.due]) for row in found.rows
+    ]
+    right = [
+        Curve(row.id, [(max(m.minutes, 1.0), m.right / m.named) for m in row.members if m.named]) for row in found.rows
     ]
     scores = [
         Curve("groups", [(b.score, b.hostile) for b in found.reliability], dots=True),
@@ -99,6 +102,13 @@ def plots(found: summary.Summary) -> dict[str, str]:
             "minutes after the first correct alert",
             "recall",
             members,
+            log_x=True,
+        ),
+        "precision.svg": chart(
+            "Members that are the campaign's",
+            "minutes after the first correct alert",
+            "precision",
+            right,
             log_x=True,
         ),
         "reliability.svg": chart("Score of candidate groups", "score", "share that is hostile", scores),

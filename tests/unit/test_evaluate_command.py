@@ -52,3 +52,19 @@ def test_a_month_has_a_group_of_every_kind():
 
     assert {kind.name for kind in KINDS} == set(found)
     assert min(found.values()) >= 5
+
+
+def test_crowds_and_months_run_on_the_seeds_that_were_asked_for(monkeypatch):
+    """With seeds of one's own there are neither, unless theirs are given too."""
+    asked = []
+
+    def take(tasks, *_):
+        asked.append([task.run.key for task in tasks])
+        return []
+
+    monkeypatch.setattr("streams.commands.evaluate._measure", take)
+    for more in ([], ["--crowd-seeds", "8,9", "--month-seeds", "3"]):
+        done = CliRunner().invoke(evaluate, ["--shapes", "none", "--seeds", "7", "--no-baselines", "--json", *more])
+        assert 0 == done.exit_code, done.output
+
+    assert [["benign/7"], ["benign/7", "crowds/8", "crowds/9", "month/3"]] == asked

@@ -29,9 +29,16 @@ def test_quick_evaluation_catches_clusters_and_names_nobody_benign(tmp_path):
         assert row["figure"]["median"] <= 10 * row["goal"], name
         assert 1.0 == row["precision"], name
         assert row["recall"] >= 0.8, name
-    assert {"report.md", "report.json", "leak.svg", "members.svg", "reliability.svg", "tail.svg", "runs.jsonl"} == {
-        path.name for path in tmp_path.iterdir()
-    }
+    assert {
+        "report.md",
+        "report.json",
+        "leak.svg",
+        "members.svg",
+        "precision.svg",
+        "reliability.svg",
+        "tail.svg",
+        "runs.jsonl",
+    } == {path.name for path in tmp_path.iterdir()}
     assert_that_a_higher_threshold_names_fewer(found["baselines"])
 
 

@@ -163,7 +163,7 @@ def test_report_says_which_seeds_it_used(tmp_path):
     assert "tune the detector (no evidence of how good it is): 1." in text
     assert "Reporting seeds, which nobody tuned on: 20001." in text
     assert "| D1 | one fixed prompt | exchanges leaked | 50 | never (20 - never) | never | **no**" in text
-    for name in ("leak.svg", "members.svg", "reliability.svg", "tail.svg"):
+    for name in ("leak.svg", "members.svg", "precision.svg", "reliability.svg", "tail.svg"):
         assert f"({name})" in text
         ET.fromstring((tmp_path / name).read_text())
     assert 2 == msgspec.json.decode((tmp_path / "report.json").read_bytes())["rows"][0]["seeds"]

@@ -7,6 +7,7 @@ import pytest
 
 from streams.simulator.campaigns import DEFAULTS, parse
 from streams.simulator.generate import Simulation
+from streams.simulator.infra import AGENTS
 from streams.simulator.kinds import KINDS
 from streams.simulator.plan import Plan
 
@@ -19,8 +20,10 @@ ONLY_FEWEST = 10  # accounts of each seed that show a value before it counts as 
 
 PAIRED = 6  # exchanges of an account whose pairs of values are looked at
 
-# Campaigns that are not about sharing infrastructure, with the columns that may tell them: what they are about.
+# All shapes but stolen keys, whose owners are benign and whose thieves come from elsewhere; with the columns that may
+# tell them: what they are about.
 CONTENT = ("input_tokens",)  # counts the prompt
+PLACE = ("asn", "network", "country", "address", "tls_fingerprint", "user_agent", "program")  # of a request
 CAMPAIGNS: dict[str, tuple[str, ...]] = {
     "fixed_prompt": (),
     "template_variants": (),
@@ -31,11 +34,15 @@ CAMPAIGNS: dict[str, tuple[str, ...]] = {
     "model_pivot": ("model",),  # all move to one model
     "technique_search": ("refused", "output_tokens", "latency_ms", "hour"),  # refused at first, then it grows
     "grading": (),
+    "fixed_prompt:place=system": ("has system",),
     "two_in_pool": (),
     "two_pools": (),
     "clean_infrastructure": (),
     "burner": ("hour",),  # each account lives for some hours
+    "clean_infrastructure:evade=clean+sleepers": (),
     "poisoning:plan=pro,use=code": (),  # against its own segment
+    "fixed_prompt:plan=edu,use=chat": (),
+    "reseller": (*PLACE, "turn"),  # strangers' clients in one account, and their conversations
     "fixed_prompt:evade=residential": tuple(  # another address for each session
         f"usual {name}" for name in ("asn", "network", "country", "address", "tls_fingerprint")
     ),
@@ -43,19 +50,18 @@ CAMPAIGNS: dict[str, tuple[str, ...]] = {
     "template_variants:evade=aged+split_payment+human_hours": (),
     "hydra:evade=copied_cover": (),
 }
+STOLEN = "stolen_key:accounts=30,start_h=0.1"
 BRIEF = ("burner", "failover")  # whose accounts live for hours, and must be seen in them
-SHARING = ("reseller:accounts=40,per_day=300", "stolen_key:accounts=30,start_h=0.1")
+SLEEP_H = 2.0  # of ordinary use before a sleepers' campaign begins
 
 
 def spec(text):
     """A campaign from the start, of enough accounts, at a rate at which they are seen."""
     found = parse(text, DEFAULTS)
-    if text in SHARING:
-        return found
     wanted = {
-        "start_h": 0.0,
+        "start_h": SLEEP_H if found.evades("sleepers") else 0.0,
         "accounts": ACCOUNTS,
-        "per_day": 300.0 if found.shape in BRIEF else 75.0,
+        "per_day": 300.0 if found.shape in (*BRIEF, "reseller") else 75.0,
         "segment_share": 0.0,
     }
     return msgspec.structs.replace(found, **wanted)
@@ -65,11 +71,11 @@ class Seen:
     """What one seed shows: tables of exchanges and accounts, and exchanges of benign and of hostile accounts."""
 
     def __init__(self, seed):
-        campaigns = tuple(spec(text) for text in (*CAMPAIGNS, *SHARING))
+        campaigns = (*map(spec, CAMPAIGNS), parse(STOLEN, DEFAULTS))
         simulation = Simulation(Plan(seed=seed, accounts=2_500, hours=6.0, activity=0.6, campaigns=campaigns))
         events = giveaways.read(event.value for event in simulation)
         self.group = {account: kind.kind for kind in simulation.truth.benign for account in kind.accounts}
-        texts = [text for text in (*CAMPAIGNS, *SHARING) for _ in range(1 + (text == "two_in_pool"))]
+        texts = [text for text in (*CAMPAIGNS, STOLEN) for _ in range(1 + (text == "two_in_pool"))]
         for text, campaign in zip(texts, simulation.truth.campaigns, strict=True):
             self.group |= dict.fromkeys(campaign.accounts, text)
         samples = giveaways.sampled(events)
@@ -80,17 +86,25 @@ class Seen:
 
     def against(self, level, text):
         """The table of a campaign's and of benign units, without what may tell them, and which are hostile."""
-        table = self.tables[level].without((*CONTENT, *CAMPAIGNS[text]))
+        table = self.tables[level]
         hostile = table.owner == text
         keep = hostile | np.isin(table.owner, [kind.name for kind in KINDS])
-        if text.startswith("poisoning"):
-            named = "usual " * level
-            keep &= table.categories[f"{named}plan"].isin(["pro"])
-            keep &= table.categories[f"{named}program"].isin(PROGRAMS)
-        return table.only(keep), hostile[keep]
+        named = "usual " * level
+        if plan := spec(text).plan:
+            keep &= table.categories[f"{named}plan"].isin([plan])
+            keep &= table.categories[f"{named}program"].isin(PROGRAMS[spec(text).use])
+        if text == "reseller":
+            keep &= table.categories[f"{named}key"].isin(["key_"])
+            keep &= hostile | table.categories[f"{named}program"].isin(PROGRAMS["api"])
+        return table.without((*CONTENT, *CAMPAIGNS[text])).only(keep), hostile[keep]
 
 
-PROGRAMS = ("code-agent", "vscode-assist", "opencode")
+# Of a campaign within one segment, or of accounts with keys: the programs of benign accounts to compare it with.
+PROGRAMS = {
+    "code": ("code-agent", "vscode-assist", "opencode"),
+    "chat": ("Mozilla", "AtlasApp"),
+    "api": tuple({name.partition("/")[0] for name, _, _ in AGENTS["sdk"]}),
+}
 
 
 @pytest.fixture(scope="module")
