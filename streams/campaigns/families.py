@@ -306,10 +306,19 @@ class Families:
                 parent[token] = token = parent[parent[token]]
             return token
 
-        for one in place:
+        pieces = [len(family.tokens) for family, _ in self.broken]  # of each family, as far as known: most stay whole
+        for one, i in place.items():
+            if pieces[i] == 1:
+                continue
+            mine = root(one)
             for two in self.common.of(one):
-                if place[one] == place.get(two) and self._alike(one, two, self.common.between(one, two), EASE):
-                    parent[root(one)] = root(two)
+                if (
+                    i == place.get(two)
+                    and (other := root(two)) != mine
+                    and self._alike(one, two, self.common.between(one, two), EASE)
+                ):
+                    parent[mine] = mine = other
+                    pieces[i] -= 1
         for family, parts in self.broken:
             found: dict[int, list[int]] = {}
             for token in sorted(family.tokens, key=self._age):

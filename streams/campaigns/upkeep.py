@@ -179,12 +179,14 @@ def _clusters(state: CampaignsState, row: int) -> list[int]:
         found.append(org)
     elif (mail := int(account["mail"])) and state.table.mail_accounts[mail] <= PUBLIC_MAIL_ACCOUNTS:
         found.append(mail)
-    for key in chain(*(held.get(row, ()) for held in shared.held_by)):
+    *others, near = shared.held_by
+    for key in chain(*(held.get(row, ()) for held in others)):
         if (token := shared.tokens.get(key)) is not None:
             if token.family:
                 found.append(token.family)
             if token.kind not in ANYBODYS:
                 found.append(key)
+    found += near.get(row, ())  # they make no family, and of a busy account there are thousands
     return found
 
 
