@@ -214,12 +214,12 @@ def _identity(group: Group, owners: Any, now: int) -> list[Evidence]:
     tokens = group.infrastructure
     largest = owners.most_common(1)[0][1] / n
     unrelated = 1.0 - ramp(largest, 0.3, 0.7)
-    for indicator, rows, most, what in (
-        ("I11", group.paid, 3.0, "share a card or device"),
-        ("I12", group.pooled, 2.0, "share a pool of networks, cards and devices"),
+    for indicator, rows, several, most, what in (
+        ("I11", group.paid, group.payers, 3.0, "share a card or device"),
+        ("I12", group.pooled, 0.0, 2.0, "share a pool of networks, cards and devices"),
     ):
         share = len(rows) / n
-        value = most * ramp(share, 0.1, 0.6) * unrelated
+        value = most * max(ramp(share, 0.05, 0.35), several) * unrelated
         out.append(evidence(indicator, value, round(share, 4), 0.05, f"{share:.0%} {what} with others of the group"))
     linked = {row for shared, rows in tokens.values() for row in rows}
     if n >= 8 and len(linked) < 0.1 * n:

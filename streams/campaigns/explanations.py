@@ -28,7 +28,7 @@ ONE_SHARE = 0.6  # of the accounts, that one card, device or network is shared b
 
 def strangers(group: Group) -> float:
     """0..1: how little infrastructure the accounts have in common."""
-    return 1.0 - ramp(max(len(group.paid), len(group.pooled)) / len(group), 0.05, 0.3)
+    return 1.0 - max(ramp(max(len(group.paid), len(group.pooled)) / len(group), 0.05, 0.3), group.payers)
 
 
 def apart(group: Group) -> float:
@@ -41,7 +41,7 @@ def apart(group: Group) -> float:
     widest = max((len(rows) for token, rows in group.infrastructure.values() if token.kind in kinds), default=0)
     if widest > ONE_SHARE * len(group):
         return 1.0
-    return 1.0 - ramp(len(group.paid) / len(group), 0.15, 0.4)
+    return 1.0 - max(ramp(len(group.paid) / len(group), 0.15, 0.4), group.payers)
 
 
 def own(group: Group, unlike: float) -> float:

@@ -21,12 +21,13 @@ def named(group: Group) -> Any:
     Where most of a group sits in pools, an account outside of them needs more than copies in common.
     """
     uses = (group.solid >= 2) & (group.purity >= 0.05)
-    # words that open or close a prompt are anybody's once: "Let's think step by step"
+    # words that open or close a prompt are anybody's once: "Let's think step by step". Of two on one card it is not
     framing = [token.members for token in group.tokens if token.kind not in PHRASES]
+    paid = group.paid if len(framing) < len(group.tokens) else ()
     once = (group.solid >= 1) & (group.purity >= 0.5) & ~uses
     for i in np.flatnonzero(once).tolist():
         row = int(group.at[i])
-        once[i] = any(row in members for members in framing)
+        once[i] = row in paid or any(row in members for members in framing)
     mask = uses | once | ((group.shown >= 3) & (group.purity >= 0.1))
     if (thin := _thin(group, mask)) is not None:
         return mask | thin

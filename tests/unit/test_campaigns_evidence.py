@@ -16,7 +16,7 @@ from streams.campaigns.naming import named
 from streams.campaigns.reference import Reference
 from streams.campaigns.shared import CONTENTS_MAX
 from streams.contracts.alert import Evidence
-from streams.contracts.packets import NETWORK, PAYMENT, SIGNAL, SYSTEM
+from streams.contracts.packets import NETWORK, PAYMENT, SIGNAL, SYSTEM, TAIL
 
 
 def as_group(crowd: Crowd) -> list[Evidence]:
@@ -373,6 +373,37 @@ def test_accounts_that_show_a_prompt_seldom_are_named_with_those_they_share_card
         crowd.token(2 + card, PAYMENT, range(6 * card, 6 * card + 6))
 
     assert np.flatnonzero(named(crowd.group())).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("sets", "least", "most"),
+    [
+        ([range(2)], 0.4, 0.6),  # a couple: its share of the accounts, 10 %
+        ([range(2), range(1, 3), range(2, 4)], 1.4, 1.6),  # three cards of one set: its share, 20 %
+        ([range(2), range(2, 4)], 1.7, 1.8),
+        ([range(2), range(2, 4), range(4, 6)], 3.0, 3.0),
+    ],
+    ids=["one card", "three cards of the same people", "two cards", "three cards"],
+)
+def test_cards_of_strangers_weigh_by_how_seldom_chance_brings_so_many_together(sets, least, most):
+    """One card in a group is anybody's, three apart from each other are a pool's, however few accounts they join."""
+    crowd = Crowd()
+    for number, rows in enumerate(sets):
+        crowd.token(2 + number, PAYMENT, rows)
+
+    shared = sum(item.contribution for item in as_group(crowd) if item.indicator == "I11")
+    assert least <= shared <= most
+
+
+def test_a_phrase_is_anybodys_once_but_not_two_strangers_of_one_card():
+    """Who has sent a phrase once is named if he shares a card with another who has, and not if he does not."""
+    crowd = Crowd()
+    crowd.template.kind = TAIL
+    crowd.uses = [1] * 17 + [5] * 3
+    crowd.rows["exchanges"][crowd.at] = crowd.uses
+    crowd.token(2, PAYMENT, range(4, 6))
+
+    assert np.flatnonzero(named(crowd.group())).tolist() == [4, 5, 17, 18, 19]
 
 
 def test_a_prompt_that_is_copied_joins_no_cards():
