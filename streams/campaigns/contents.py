@@ -5,7 +5,9 @@ coincide, while a campaign divides its work. Cannot see: lists that are much lon
 """
 
 import math
+from collections import Counter
 
+from streams.campaigns.families import PHRASES
 from streams.campaigns.group import Group
 from streams.campaigns.nats import ramp
 from streams.campaigns.shared import CONTENTS_MAX, SharedToken
@@ -20,7 +22,17 @@ RESENT_SHARE = 0.01  # of a campaign's exchanges repeat another one's content; s
 
 
 def wrappers(group: Group) -> list[SharedToken]:
-    """The templates of a group, or if it has none all of its tokens."""
+    """The tokens that most of a group's exchanges go through, each exchange once.
+
+    Its templates; but where how prompts begin, or end, explains more than twice as many exchanges, that and these: a
+    question that two accounts send looks like a template of theirs. Its system prompts, if it has nothing else.
+    """
+    exchanges = Counter[int]()
+    for token in group.tokens:
+        exchanges[token.kind] += token.exchanges
+    phrase = max(PHRASES, key=lambda kind: exchanges[kind])  # what no template explains may count for both
+    if exchanges[phrase] > 2 * exchanges[TEMPLATE]:
+        return [token for token in group.tokens if token.kind in (TEMPLATE, phrase)]
     return [token for token in group.tokens if token.kind == TEMPLATE] or group.tokens
 
 

@@ -51,7 +51,7 @@ def test_side_by_side(tmp_path):
 
 def test_two_workers():
     """Two workers over more partitions give the alerts of the replay, and the CPU of both counts."""
-    arguments = ["bench", "--accounts", "500", "--events", "200000", "--rows", "campaigns,replay,worker-two", "--json"]
+    arguments = ["bench", "--accounts", "500", "--events", "100000", "--rows", "campaigns,replay,worker-two", "--json"]
     partitions = {f"STILLWATCH_KAFKA__{name}_PARTITIONS": "8" for name in ("REQUEST", "SIGHTING")}
     result = CliRunner().invoke(main, arguments, env=partitions, catch_exceptions=False)
     alone, replay, two = json.loads(result.stdout)["rows"]

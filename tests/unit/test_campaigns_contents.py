@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streams.campaigns.contents import counts, diversity, listed, unlisted
+from streams.campaigns.contents import counts, diversity, listed, unlisted, wrappers
 from streams.campaigns.shared import CONTENTS_MAX, SharedToken, SharedTokens
-from streams.contracts.packets import HEAD, SIGNAL, TEMPLATE
+from streams.contracts.packets import HEAD, SIGNAL, TAIL, TEMPLATE
 
 LISTS = 1_000  # runs of a list
 
@@ -95,3 +95,18 @@ def test_diversity_is_that_of_the_templates():
 
     template.contents = {1}
     assert diversity(group) == 1 / CONTENTS_MAX
+
+
+def test_contents_are_those_of_what_most_exchanges_go_through():
+    """Questions that two accounts send look like templates: they hide nothing of a prompt that all of them end with."""
+    ending, opening, question = (SharedToken(i + 1, kind, 0) for i, kind in enumerate((TAIL, HEAD, TEMPLATE)))
+    ending.exchanges, ending.contents = 450, set(range(450))
+    opening.exchanges, question.exchanges, question.contents = 440, 3, {500, 501}
+    group: Any = SimpleNamespace(tokens=[question, ending, opening])
+
+    assert [question, ending] == wrappers(group), "of what is there in the same exchange only one"
+    assert (453, 1, 452) == counts(wrappers(group))
+    assert 1.0 == unlisted(group)
+
+    question.exchanges = 225
+    assert [question] == wrappers(group)
