@@ -36,7 +36,7 @@ class Mode(NamedTuple):
 
 
 QUICK = Mode(2_000, "1", "", "", 1, 0, "101-104", "", "")
-FULL = Mode(20_000, "20088-20107", "20088-20095", "20088-20091", 4, 2, "101-108", "101-102", "101")
+FULL = Mode(20_000, "20108-20127", "20108-20115", "20108-20111", 4, 2, "101-108", "101-102", "101")
 HOURS = 6.0  # of benign runs; benchmark.toml has those of the others
 MONTH_ACCOUNTS, MONTH_H = 800, 720.0  # all kinds at once; 8 such runs are 30 million exchanges
 # Of a kind of which a share of so few would be one or two accounts: a group that could be named takes three.
@@ -93,7 +93,7 @@ def _numbers(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
     "--full", "mode", flag_value="full", help="20,000 benign accounts, 20 reporting seeds, 30-day runs: hours."
 )
 @click.option("--shapes", metavar="NAMES", default="", help="Rows (D5, D5-10) or shapes (hydra), with commas; `none`.")
-@click.option("--seeds", metavar="SEEDS", callback=_asked_seeds, help="Such as 1-3,7.  [default: 1, or 20088-20107]")
+@click.option("--seeds", metavar="SEEDS", callback=_asked_seeds, help="Such as 1-3,7.  [default: 1, or 20108-20127]")
 @click.option(
     "--month-seeds",
     metavar="SEEDS",
