@@ -203,8 +203,9 @@ class Group:
         if joined.n_subsets < 2:
             return 0.0
         by_chance = max(PAYERS_MIN, PAYERS_SHARE * len(self))
-        # the regularized gamma function is the chance of so many or more events of a Poisson law
-        return min(1.0, -math.log(gammainc(joined.n_subsets - 1, by_chance)) / PAYERS_NATS)
+        # the regularized gamma function is the chance of so many or more events of a Poisson law; of hundreds it is 0.0
+        chance = gammainc(joined.n_subsets - 1, by_chance)
+        return 1.0 if chance <= math.exp(-PAYERS_NATS) else -math.log(chance) / PAYERS_NATS
 
     @cached_property
     def pooled(self) -> set[int]:

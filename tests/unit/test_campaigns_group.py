@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from itertools import combinations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,20 @@ def test_the_oldest_token_names_one_pool():
     cards = {11: range(3), 12: range(3, 6), 13: range(6, 9)}
     found = pools([(5, NETWORK, 200, (0, 3, 6)), *((number, PAYMENT, 100, rows) for number, rows in cards.items())])
     assert [(5, [0, 1, 2]), (12, [3, 4, 5]), (13, [6, 7, 8])] == found
+
+
+@pytest.mark.parametrize("pairs", [6, 250])
+def test_hundreds_of_cards_are_no_chance(pairs: int):
+    """Five hundred strangers in pairs have 250 cards, of which the chance is too small for a float; six are enough."""
+    table, shared = AccountTable(), SharedTokens(1_000)
+    rows = table.insert(np.arange(1, 501, dtype=np.uint64)).tolist()
+    for pair in range(pairs):
+        token = shared._add(SharedToken(1_000 + pair, PAYMENT, NOW))
+        token.degree = 2
+        for row in rows[2 * pair : 2 * pair + 2]:
+            shared.infrastructure_of[row] = [token.token]
+
+    assert 0.7 < group_of(table, shared, rows, NOW).payers <= 1.0
 
 
 @given(
